@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* The hypervisor's options, from the `multiboot2` line of the GRUB menu. Pure. */
+#ifndef KERNEL_OPTIONS_H
+#define KERNEL_OPTIONS_H
+
+#include "kernel/lib/types.h"
+
+#define OPTIONS_ERROR_MAX 160
+#define OPTIONS_LOG_NAMES 16
+#define OPTIONS_NAME_MAX  32
+
+enum onidle { ONIDLE_HALT, ONIDLE_POWEROFF, ONIDLE_REBOOT };
+
+struct options {
+    bool log_exits;           /* log=exits: a line for each exit ... */
+    uint32_t log_name_count;  /* ... log=exits:NAME,...: of these exit reasons only (0: all) */
+    char log_names[OPTIONS_LOG_NAMES][OPTIONS_NAME_MAX];
+    uint32_t max_cpus;        /* cpus=N: use at most N cores (0: all) */
+    enum onidle onidle;       /* onidle=halt|poweroff|reboot: when all guests have ended */
+    uint16_t com_port;        /* com=PORT, com1 ... com4: the UART (default 0x3f8), 0: none (com=none) */
+    uint32_t com_baud;        /* com=PORT,BAUD (default 115200) */
+    uint64_t tsc_hz;          /* tsc=MHZ: the TSC's frequency, not calibrated (0: calibrate) */
+    uint32_t slice_us;        /* slice=US: time slice in microseconds (default 1000) */
+    bool tour;                /* tour: the host's half of the tour runs before the guests, and
+                                 guests may ask for INIT and SIPI (ATOLL_CALL_PROBE) */
+};
+
+/* Where options_parse reports: one line a bad word; what it names is left at its default. */
+typedef void options_report_fn(const char *message);
+
+/* Reads the words of `command_line`, separated by blanks. An unknown option, a bad value or a
+ * duplicate is reported, naming the word and what was expected; the others count. */
+void options_parse(const char *command_line, struct options *options, options_report_fn *report);
+
+#endif
