@@ -31,7 +31,8 @@ int frame_free(hpa_t frame, unsigned order);
 uint64_t frames_free_count(void);
 uint64_t frames_total_count(void);
 
-/* The same for callers that want one zeroed page by pointer; NULL when memory is out. */
+/* The same for callers that want one zeroed page by pointer; NULL when memory is out. Freeing what
+ * page_alloc did not hand out, NULL included, traps (#UD). */
 MUST_CHECK void *page_alloc(void);
 void page_free(void *page);
 

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* The page-frame allocator: binary buddies (Knowlton 1965; Knuth, TAOCP Vol. 1, 2.5). A block is
+ * 2^order frames, aligned to its size; only its first frame, the head, has a state. Free blocks of
+ * one order hang in one list, whose links lie in the blocks' own first bytes. */
+#include "kernel/mm/frames.h"
+
+#include <linux/errno.h>
+#include <string.h>
+#include <sys/queue.h>
+#include "kernel/lib/spinlock.h"
+#include "kernel/mm/phys.h"
+
+/* A frame's byte of metadata: its state, and for a head the order of its block. */
+#define FRAME_NO_HEAD 0x00 /* inside a block, or not the allocator's */
+#define FRAME_FREE    0x40 /* | order: head of a free block */
+#define FRAME_USED    0x80 /* | order: head of a block handed out */
+#define FRAME_ORDERS  (FRAME_MAX_ORDER + 1)
+
+struct free_block {
+    LIST_ENTRY(free_block) link;
+};
+
+LIST_HEAD(free_list, free_block);
+
+/* Frames go by number here: physical address / PAGE_SIZE. */
+static struct {
+    struct spinlock lock; /* over all that follows */
+    uint8_t *state;       /* the metadata, by frame number */
+    uint64_t end;         /* the first frame number without metadata */
+    uint64_t free_count;
+    uint64_t total_count;
+    struct free_list free[FRAME_ORDERS]; /* by order */
+} pool;
+
+static struct free_block *block_of(uint64_t number)
+{
+    return phys_to_virt(HPA(number << PAGE_SHIFT));
+}
+
+static uint64_t number_of(const struct free_block *block)
+{
+    return virt_to_phys(block).value >> PAGE_SHIFT;
+}
+
+static void push_block(uint64_t number, unsigned order)
+{
+    pool.state[number] = (uint8_t)(FRAME_FREE | order);
+    LIST_INSERT_HEAD(&pool.free[order], block_of(number), link);
+}
+
+static void remove_block(uint64_t number)
+{
+    LIST_REMOVE(block_of(number), link);
+    pool.state[number] = FRAME_NO_HEAD;
+}
+
+static bool is_free_block(uint64_t number, unsigned order)
+{
+    return number < pool.end && pool.state[number] == (FRAME_FREE | order);
+}
+
+/* Puts a block among the free ones, joined with its buddy for as long as that one is free too. */
+static void join_and_push(uint64_t number, unsigned order)
+{
+    pool.free_count += BIT(order);
+    for (; order < FRAME_MAX_ORDER; order++) {
+        uint64_t buddy = number ^ BIT(order);
+        if (!is_free_block(buddy, order))
+            break;
+        remove_block(buddy);
+        number = MIN(number, buddy);
+    }
+    push_block(number, order);
+}
+
+/* Takes a block from the smallest order that has one and gives the halves that are not needed
+ * back. Returns false when no order has one. */
+static bool take_block(unsigned order, uint64_t *number)
+{
+    unsigned from = order;
+    while (from < FRAME_ORDERS && LIST_EMPTY(&pool.free[from]))
+        from++;
+    if (from >= FRAME_ORDERS)
+        return false;
+
+    *number = number_of(LIST_FIRST(&pool.free[from]));
+    remove_block(*number);
+    while (from > order) {
+        from--;
+        push_block(*number + BIT(from), from);
+    }
+    pool.state[*number] = (uint8_t)(FRAME_USED | order);
+    pool.free_count -= BIT(order);
+    return true;
+}
+
+/* The largest block that may start at frame `number` and ends at or before `end`. */
+static unsigned largest_order(uint64_t number, uint64_t end)
+{
+    unsigned order = 0;
+    while (order < FRAME_MAX_ORDER && IS_ALIGNED(number, BIT(order + 1)) &&
+           end - number >= BIT(order + 1))
+        order++;
+    return order;
+}
+
+void frames_init(uint8_t *metadata, hpa_t end)
+{
+    spin_lock(&pool.lock);
+    pool.state = metadata;
+    pool.end = end.value >> PAGE_SHIFT;
+    pool.free_count = 0;
+    pool.total_count = 0;
+    for (unsigned order = 0; order < FRAME_ORDERS; order++)
+        LIST_INIT(&pool.free[order]);
+    memset(metadata, FRAME_NO_HEAD, pool.end);
+    spin_unlock(&pool.lock);
+}
+
+void frames_add(hpa_t start, hpa_t end)
+{
+    spin_lock(&pool.lock);
+    /* Rounding up by shifts cannot wrap; frame 0 would be the NULL of physical addresses. */
+    uint64_t number = (start.value >> PAGE_SHIFT) + ((start.value & PAGE_MASK) != 0);
+    number = MAX(number, 1);
+    uint64_t last = MIN(end.value >> PAGE_SHIFT, pool.end);
+    while (number < last) {
+        unsigned order = largest_order(number, last);
+        join_and_push(number, order);
+        pool.total_count += BIT(order);
+        number += BIT(order);
+    }
+    spin_unlock(&pool.lock);
+}
+
+int frame_alloc(unsigned order, hpa_t *frame)
+{
+    uint64_t number;
+
+    spin_lock(&pool.lock);
+    bool taken = take_block(order, &number);
+    spin_unlock(&pool.lock);
+    if (!taken)
+        return -ENOMEM;
+
+    *frame = HPA(number << PAGE_SHIFT);
+    /* The block is ours alone by now: up to 1 GiB is cleared without holding up other cores. */
+    memset(phys_to_virt(*frame), 0, PAGE_SIZE << order);
+    return 0;
+}
+
+static bool is_used_block(hpa_t frame, unsigned order)
+{
+    uint64_t number = frame.value >> PAGE_SHIFT;
+    return order <= FRAME_MAX_ORDER && IS_ALIGNED(frame.value, PAGE_SIZE) && number < pool.end &&
+           pool.state[number] == (FRAME_USED | order);
+}
+
+int frame_free(hpa_t frame, unsigned order)
+{
+    spin_lock(&pool.lock);
+    bool valid = is_used_block(frame, order);
+    if (valid) {
+        uint64_t number = frame.value >> PAGE_SHIFT;
+        pool.state[number] = FRAME_NO_HEAD;
+        join_and_push(number, order);
+    }
+    spin_unlock(&pool.lock);
+    return valid ? 0 : -EINVAL;
+}
+
+uint64_t frames_free_count(void)
+{
+    spin_lock(&pool.lock);
+    uint64_t count = pool.free_count;
+    spin_unlock(&pool.lock);
+    return count;
+}
+
+uint64_t frames_total_count(void)
+{
+    spin_lock(&pool.lock);
+    uint64_t count = pool.total_count;
+    spin_unlock(&pool.lock);
+    return count;
+}
+
+void *page_alloc(void)
+{
+    hpa_t frame;
+    return frame_alloc(FRAME_ORDER_4K, &frame) == 0 ? phys_to_virt(frame) : NULL;
+}
+
+void page_free(void *page)
+{
+    /* A host bug that no caller could mend: the #UD shows where. */
+    if (frame_free(virt_to_phys(page), FRAME_ORDER_4K) != 0)
+        __builtin_trap();
+}

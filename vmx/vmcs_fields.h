@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* The fields of the VMCS, one table in the order of SDM Appendix B (vmcs_fields.def) with encoding,
+ * width and name. The width is part of the type: a 16-bit field cannot be read as one of 64. The
+ * dumper, the auditor and the accessors use the same table. */
+#ifndef VMX_VMCS_FIELDS_H
+#define VMX_VMCS_FIELDS_H
+
+#include "kernel/lib/types.h"
+
+#define F16(name, encoding, text)
+#define F32(name, encoding, text)
+#define F64(name, encoding, text)
+#define FNATURAL(name, encoding, text)
+
+enum vmcs_field16 {
+#undef F16
+#define F16(name, encoding, text) VMCS_##name = encoding,
+#include "vmx/vmcs_fields.def"
+#undef F16
+#define F16(name, encoding, text)
+};
+
+enum vmcs_field64 {
+#undef F64
+#define F64(name, encoding, text) VMCS_##name = encoding,
+#include "vmx/vmcs_fields.def"
+#undef F64
+#define F64(name, encoding, text)
+};
+
+enum vmcs_field32 {
+#undef F32
+#define F32(name, encoding, text) VMCS_##name = encoding,
+#include "vmx/vmcs_fields.def"
+#undef F32
+#define F32(name, encoding, text)
+};
+
+enum vmcs_field_natural {
+#undef FNATURAL
+#define FNATURAL(name, encoding, text) VMCS_##name = encoding,
+#include "vmx/vmcs_fields.def"
+#undef FNATURAL
+};
+
+#undef F16
+#undef F32
+#undef F64
+
+/* The position of each field in vmcs_fields[]: INDEX_GUEST_RIP, say. */
+enum vmcs_index {
+#define F16(name, encoding, text) INDEX_##name,
+#define F32(name, encoding, text) INDEX_##name,
+#define F64(name, encoding, text) INDEX_##name,
+#define FNATURAL(name, encoding, text) INDEX_##name,
+#include "vmx/vmcs_fields.def"
+#undef F16
+#undef F32
+#undef F64
+#undef FNATURAL
+    VMCS_FIELDS
+};
+
+enum vmcs_width { VMCS_16 = 0, VMCS_64 = 1, VMCS_32 = 2, VMCS_NATURAL = 3 }; /* SDM 24.11.2 */
+
+struct vmcs_field {
+    uint16_t encoding;
+    uint8_t width;    /* enum vmcs_width */
+    const char *name; /* the SDM's name */
+};
+
+extern const struct vmcs_field vmcs_fields[VMCS_FIELDS];
+
+/* A VMCS as plain values, in the order of vmcs_fields[]: what the auditor reads. Fields that the
+ * processor does not have are 0. */
+struct vmcs_image {
+    uint64_t value[VMCS_FIELDS];
+};
+
+#endif

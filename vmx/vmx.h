@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* The one public face of vmx/: everything above it that runs guests includes this header and none
+ * other of the folder (vmx/ept.h comes with it). Down: enter a guest; back: one decoded exit.
+ * Nothing here knows a device, a hypercall or the scheduler. Source of truth: Intel SDM Vol. 3C,
+ * chapters 23 to 30, in the classic numbering. */
+#ifndef VMX_VMX_H
+#define VMX_VMX_H
+
+#include "kernel/lib/types.h"
+#include "vmx/ept.h"
+
+#define VMX_ERROR_MAX 200
+
+/* ---- One processor ------------------------------------------------------------------------- */
+
+/* What this processor offers beyond what Atoll requires (SDM Appendix A). */
+struct vmx_features {
+    uint32_t revision;        /* VMCS revision identifier */
+    bool true_controls;       /* the TRUE capability MSRs exist */
+    bool vpid;
+    bool unrestricted_guest;
+    bool preemption_timer;
+    uint8_t preemption_shift; /* the timer counts down once every 2^shift TSC ticks */
+    bool virtual_nmis;
+    bool ept_2m, ept_1g, ept_execute_only;
+    bool invept_single, invept_all;
+    bool invvpid_single, invvpid_all;
+    bool pause_loop_exiting;
+    bool wait_for_sipi;       /* activity state 3 is supported */
+};
+
+/* Makes the calling processor ready, in the order of SDM 23.6-23.8 and 31.5: CPUID.1:ECX.VMX,
+ * IA32_FEATURE_CONTROL, A20, fixed bits of CR0 and CR4, CR4.VMXE, the capabilities that Atoll
+ * requires, VMXON. Returns 0 with `features`, or -ENODEV / -EPERM / -ENOMEM and one line in
+ * `error` that names in the SDM's words what is missing. */
+MUST_CHECK int vmx_cpu_enable(struct vmx_features *features, char error[VMX_ERROR_MAX]);
+
+/* VMXOFF and CR4.VMXE clear on the calling processor, if vmx_cpu_enable succeeded there. */
+void vmx_cpu_disable(void);
+
+/* Writes the features in a few words, for the log. */
+void vmx_features_describe(const struct vmx_features *features, char *text, size_t size);
+
+/* The largest EPT leaf that every enabled processor supports, as a frame order. */
+unsigned vmx_ept_max_order(void);
+
+/* What the rules of VMX forbid, tried on the calling processor, each refusal on a log line with
+ * its SDM section. Leaves the processor as it found it: outside VMX operation. */
+void vmx_tour(void);
+
+/* ---- One virtual processor ------------------------------------------------------------------ */
+
+/* General registers in the order of their encoding, so that a register number of an exit
+ * qualification is an index. RSP lives in the VMCS: use vmx_rsp(). */
+enum vmx_register { VMX_RAX, VMX_RCX, VMX_RDX, VMX_RBX, VMX_RSP, VMX_RBP, VMX_RSI, VMX_RDI,
+                    VMX_R8, VMX_R9, VMX_R10, VMX_R11, VMX_R12, VMX_R13, VMX_R14, VMX_R15,
+                    VMX_REGISTERS };
+
+struct vmcs {
+    void *region;      /* one zeroed page with the revision identifier, in the direct map */
+    uint32_t cpu;      /* index of the CPU that has it loaded, or VMCS_NOT_LOADED */
+    bool launched;     /* the launch state: VMRESUME, not VMLAUNCH */
+};
+#define VMCS_NOT_LOADED UINT32_MAX
+
+struct vmx_vcpu {
+    uint64_t gpr[VMX_REGISTERS]; /* enter.asm saves and loads them at fixed offsets */
+    uint64_t host_rsp;           /* what the VMCS has in HOST_RSP */
+    struct vmcs vmcs;
+    struct ept *ept;
+    uint16_t vpid;               /* 0: VPID is not used */
+    bool flush;                  /* stale translations may be left: invalidate before entry */
+    bool unrestricted;           /* entered with "unrestricted guest" */
+    uint64_t cr0, cr4, efer;     /* as the guest sees them */
+    uint64_t cr3;                /* kept here while paging is off on the identity map */
+    uint64_t cr8;
+    /* What a guest leaves in registers that neither the VMCS nor an exit switches: owned by the
+     * vCPU that is bound to the core. */
+    uint64_t cr2, dr[4], dr6, xcr0;
+    uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
+    void *fpu;                   /* FXSAVE or XSAVE area, one page */
+    uint64_t event;              /* pending injection: entry-interruption information, error code
+                                    << 32; 0: none */
+    uint32_t event_length;       /* of a software event's instruction */
+};
+
+/* Makes a vCPU in the PVH entry state: 32-bit protected mode, paging off, RIP = entry, RBX =
+ * start_info. `vpid` is unique among living vCPUs, or 0. Returns 0 or -ENOMEM, or -ENODEV with one
+ * line in `error` when a required control is missing. */
+MUST_CHECK int vmx_vcpu_create(struct vmx_vcpu *vcpu, struct ept *ept, uint16_t vpid, gpa_t entry,
+                               gpa_t start_info, char error[VMX_ERROR_MAX]);
+
+/* Frees what vmx_vcpu_create took. The vCPU must be unbound. */
+void vmx_vcpu_destroy(struct vmx_vcpu *vcpu);
+
+/* Loads the vCPU on this processor: VMPTRLD, host state, FPU, debug registers and MSRs. It must
+ * not be loaded on another one (contract 1 of docs/design.md: a host bug, hence a panic). */
+void vmx_bind(struct vmx_vcpu *vcpu);
+
+/* Takes it off this processor with all its state: VMCLEAR. Any processor may bind it next. */
+void vmx_unbind(struct vmx_vcpu *vcpu);
+
+/* ---- Exits ---------------------------------------------------------------------------------- */
+
+/* Basic exit reasons: SDM Appendix C. */
+enum vmx_exit_reason {
+#define X(number, name) EXIT_##name = number,
+#include "vmx/exit_reasons.def"
+#undef X
+    EXIT_REASONS
+};
+
+/* One exit. Only what the reason defines is read from the VMCS; the rest is 0. */
+struct vm_exit {
+    uint32_t reason;            /* enum vmx_exit_reason, or a number that is not in it */
+    bool entry_failed;          /* bit 31: the guest was not entered */
+    uint32_t length;            /* of the instruction, where the reason defines it */
+    uint64_t rip;
+    uint64_t qualification;
+    uint64_t guest_physical;    /* EPT violation and misconfiguration */
+    uint64_t guest_linear;      /* EPT violation with qualification bit 7; string I/O */
+    uint32_t interruption_info; /* exceptions, NMIs, external interrupts */
+    uint32_t error_code;        /* of the exception */
+    uint32_t idt_vectoring_info;
+    uint32_t idt_vectoring_error;
+    uint32_t instruction_info;  /* SDM 27.2.5, where the reason defines it */
+};
+
+/* Enters the guest and returns at its next exit: 0 and the exit. A VMLAUNCH or VMRESUME that
+ * fails (SDM 30.2) returns -EIO with `error`: the VM-instruction error by number and name. A
+ * failed entry (bit 31) is an exit with entry_failed. Interrupts are off before and after. */
+MUST_CHECK int vmx_run(struct vmx_vcpu *vcpu, struct vm_exit *exit, char error[VMX_ERROR_MAX]);
+
+/* Time until the preemption timer (exit 52) ends the guest's stay, in TSC ticks from the entry. */
+void vmx_preemption_set(struct vmx_vcpu *vcpu, uint64_t ticks);
+
+/* SDM's name of a basic exit reason, in capitals as in Appendix C ("CPUID", "EPT violation" ...);
+ * "reserved" for a number that has none. */
+const char *vmx_exit_name(uint32_t reason);
+
+/* Writes the exit's decoded qualification for its reason, e.g. "port=0x80 out 1 byte" or
+ * "gpa=0x5000000 write, not mapped"; "" when there is nothing to add. `gpr` are the guest's
+ * registers. Returns what snprintf would. Pure. */
+int vmx_exit_describe(char *text, size_t size, const struct vm_exit *exit,
+                      const uint64_t gpr[VMX_REGISTERS]);
+
+/* Decoders of exit qualifications (SDM 27.2.1). */
+struct vmx_cr_access {
+    uint8_t cr;                 /* 0, 3, 4 or 8 */
+    enum { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW } type;
+    enum vmx_register gpr;
+    bool lmsw_memory;
+    uint16_t lmsw_source;
+};
+struct vmx_cr_access vmx_exit_cr_access(uint64_t qualification); /* Table 27-3 */
+
+struct vmx_io {
+    uint16_t port;
+    uint8_t size;               /* 1, 2 or 4 bytes */
+    bool in, string, rep, immediate;
+};
+struct vmx_io vmx_exit_io(uint64_t qualification); /* Table 27-5 */
+
+/* ---- What a handler may do to the guest between exit and entry (it must be bound) ----------- */
+
+/* RIP over the instruction that exited; clears the STI and MOV-SS shadow. */
+void vmx_skip_instruction(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
+
+/* Injects a hardware exception at the next entry. `error_code` counts for vectors that push one. */
+void vmx_inject_exception(struct vmx_vcpu *vcpu, unsigned vector, uint32_t error_code);
+
+/* Puts an intercepted exception back where it came from (SDM 27.2.4), #DB with its DR6. */
+void vmx_reflect_exception(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
+
+/* The event that was being delivered when the exit came is delivered anew at the next entry. */
+void vmx_redeliver_event(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
+
+/* The guest's MOV to CR0/CR3/CR4/CR8, CLTS, LMSW, and MOV from CR3/CR8. 0: done, skip the
+ * instruction. -EINVAL: #GP(0). -ENOTSUP: a mode that needs "unrestricted guest". */
+MUST_CHECK int vmx_cr_access(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
+
+/* A write of IA32_EFER. 0, or -EINVAL: #GP(0). */
+MUST_CHECK int vmx_write_efer(struct vmx_vcpu *vcpu, uint64_t value);
+
+/* XSETBV with ECX = 0. 0, or -EINVAL: #GP(0). `supported` are the bits that the guest may set. */
+MUST_CHECK int vmx_write_xcr0(struct vmx_vcpu *vcpu, uint64_t value, uint64_t supported);
+
+unsigned vmx_cpl(const struct vmx_vcpu *vcpu);
+bool vmx_in_64bit_mode(const struct vmx_vcpu *vcpu);
+uint64_t vmx_rsp(const struct vmx_vcpu *vcpu);
+uint64_t vmx_rip(const struct vmx_vcpu *vcpu);
+uint64_t vmx_rflags(const struct vmx_vcpu *vcpu);
+bool vmx_interrupts_enabled(const struct vmx_vcpu *vcpu); /* RFLAGS.IF */
+
+/* Activity state (SDM 24.4.2), for the tour: 0 active, 3 wait-for-SIPI. */
+void vmx_set_activity(struct vmx_vcpu *vcpu, uint32_t state);
+
+/* ---- When something went wrong -------------------------------------------------------------- */
+
+/* Prints the guest's registers, segments and control state as log lines about `subject`. */
+void vmx_dump_guest(const struct vmx_vcpu *vcpu, const char *subject);
+
+/* Runs the auditor over the bound VMCS after a failed entry: a log line for each rule of SDM 26.2
+ * and 26.3 that is broken. */
+void vmx_audit(const struct vmx_vcpu *vcpu, const char *subject);
+
+/* Where a linear address of the guest is, by its own page tables, for reading instruction bytes.
+ * 0 or -EFAULT. */
+MUST_CHECK int vmx_translate(const struct vmx_vcpu *vcpu, uint64_t linear, gpa_t *guest);
+
+#endif
