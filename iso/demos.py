@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Reads iso/demos.conf, the one place where the demos are declared."""
+
+import configparser
+import dataclasses
+import pathlib
+import shlex
+
+DECLARATIONS = pathlib.Path(__file__).resolve().parent / "demos.conf"
+
+
+@dataclasses.dataclass
+class Demo:
+    name: str
+    about: str
+    cpus: int
+    mem: int
+    options: str
+    guests: list  # "image.elf name key=value ...", the image by its name in build/guests/
+
+    def guest_lines(self, build):
+        """The guests as make_iso wants them, with the images' paths."""
+        guests = pathlib.Path(build) / "guests"
+        return [shlex.quote(str(guests / line.split(maxsplit=1)[0])) + line[len(line.split()[0]):]
+                for line in self.guests]
+
+
+def read():
+    """All demos, in the order in which they are declared."""
+    parser = configparser.ConfigParser(interpolation=None, default_section="every demo",
+                                       comment_prefixes=("#",), inline_comment_prefixes=None)
+    parser.read_string(DECLARATIONS.read_text(), DECLARATIONS.name)
+    return [Demo(name, section["about"], section.getint("cpus"), section.getint("mem"),
+                 section["options"], [line for line in section["guests"].splitlines() if line])
+            for name, section in parser.items() if name != parser.default_section]

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+"""Makes the image that a machine boots: GRUB, the hypervisor and its guests, for BIOS and UEFI.
+
+A guest is one string as on a `module2` line, "path/to/image name key=value ...". Quotes in it mean
+what they mean to a shell, so `cmdline="a b"` is one word. GRUB passes a word with a blank on as
+`"cmdline=a b"` and puts a backslash before quotes and backslashes; the hypervisor undoes that.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import demos
+
+HERE = pathlib.Path(__file__).resolve().parent
+PLAIN_WORD = re.compile(r"[A-Za-z0-9_=.,:/@%+-]+")
+
+# GRUB loads what multiboot2 and normal depend on; every further module costs time and room.
+GRUB_MODULES = "multiboot2 normal"
+MENU_TIMEOUT = 5
+
+
+class UsageError(Exception):
+    """What the user asked for cannot be done: the message says what to change."""
+
+
+@dataclasses.dataclass
+class Entry:
+    """One line of GRUB's menu: the hypervisor with its options and its guests."""
+    title: str
+    options: str = ""
+    guests: list = dataclasses.field(default_factory=list)
+
+
+def words(line, what):
+    """The words of a guest's line or of the options, without their quotes."""
+    if any(ord(c) < 0x20 and c != "\t" for c in line):
+        raise UsageError(f"{what} {line!r}: holds a control character; write it on one line")
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"{what} {line!r}: {error} (write \\' or \\\" for a bare quote)") from None
+
+
+def grub_word(word):
+    """`word` written so that GRUB's shell takes it as it is."""
+    if PLAIN_WORD.fullmatch(word):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"
+
+
+def guest_image(line):
+    """The path of a guest's image and the words behind it."""
+    path, *rest = words(line, "guest") or [""]
+    image = pathlib.Path(path)
+    if not path:
+        raise UsageError('an empty guest: write "path/to/image name key=value ..."')
+    if not image.is_file():
+        raise UsageError(f"guest {line!r}: no file {path}")
+    return image, rest
+
+
+def menu(entries, place_guest):
+    """The text of grub.cfg. `place_guest(image)` puts an image on the ISO, returns its path there."""
+    blocks = []
+    for entry in entries:
+        lines = [["multiboot2", "/boot/atoll.elf", *words(entry.options, "options")]]
+        for guest in entry.guests:
+            image, rest = guest_image(guest)
+            lines.append(["module2", place_guest(image), *rest])
+        body = "".join("    " + " ".join(map(grub_word, line)) + "\n" for line in lines)
+        blocks.append(f"menuentry {grub_word(entry.title)} {{\n{body}}}\n")
+    template = (HERE / "grub.cfg.in").read_text()
+    timeout = MENU_TIMEOUT if len(entries) > 1 else 0
+    return template.replace("@TIMEOUT@", str(timeout)).replace("@ENTRIES@", "\n".join(blocks))
+
+
+def make_iso(output, hypervisor, entries):
+    """Writes the image `output` that boots `hypervisor`, an ELF, with `entries` as GRUB's menu."""
+    if not pathlib.Path(hypervisor).is_file():
+        raise UsageError(f"no hypervisor at {hypervisor}: build it with `meson compile -C build`")
+    with tempfile.TemporaryDirectory(prefix="atoll-iso-") as directory:
+        tree = pathlib.Path(directory)
+        (tree / "boot/grub").mkdir(parents=True)
+        (tree / "guests").mkdir()
+        shutil.copyfile(hypervisor, tree / "boot/atoll.elf")
+        placed = {}
+
+        def place_guest(image):
+            if image not in placed:
+                name = re.sub(r"[^A-Za-z0-9._-]", "_", image.name)
+                placed[image] = f"/guests/{len(placed)}-{name}"
+                shutil.copyfile(image, tree / placed[image].lstrip("/"))
+            return placed[image]
+
+        (tree / "boot/grub/grub.cfg").write_text(menu(entries, place_guest))
+        command = ["grub-mkrescue", "--locales=", "--fonts=", "--themes=",
+                   f"--install-modules={GRUB_MODULES}", "-o", str(output), str(tree)]
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+        if result.returncode != 0 or not pathlib.Path(output).is_file():
+            raise UsageError(f"grub-mkrescue could not write {output}:\n{result.stdout.strip()}")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="atoll iso", description="Makes an image that boots by BIOS and by UEFI.")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the image to write")
+    parser.add_argument("--opts", default="", metavar="OPTIONS", help="options of the hypervisor")
+    parser.add_argument("--build", default="build", metavar="DIR",
+                        help="where the hypervisor and the demos' guests were built")
+    parser.add_argument("--demos", action="store_true",
+                        help="all demos, each a menu entry, instead of GUESTs")
+    parser.add_argument("--check", action="store_true",
+                        help="only check the command line, before anything is built")
+    parser.add_argument("guests", nargs="*", metavar="GUEST",
+                        help='one string: "path/to/image name key=value ..."')
+    arguments = parser.parse_args()
+    if arguments.demos == bool(arguments.guests):
+        parser.error('name the guests after --, each "path/to/image name key=value ...", or --demos')
+    if arguments.check:
+        return
+    if arguments.demos:
+        entries = [Entry(f"{demo.name}: {demo.about}", f"{demo.options} {arguments.opts}",
+                         demo.guest_lines(arguments.build)) for demo in demos.read()]
+    else:
+        entries = [Entry("Atoll", arguments.opts, arguments.guests)]
+    try:
+        make_iso(arguments.output, pathlib.Path(arguments.build) / "atoll.elf", entries)
+    except (UsageError, OSError) as error:
+        print(f"atoll iso: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
