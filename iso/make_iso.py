@@ -21,8 +21,16 @@ import demos
 HERE = pathlib.Path(__file__).resolve().parent
 PLAIN_WORD = re.compile(r"[A-Za-z0-9_=.,:/@%+-]+")
 
-# GRUB loads what multiboot2 and normal depend on; every further module costs time and room.
-GRUB_MODULES = "multiboot2 normal"
+# What GRUB's folder on the image holds beside these modules' dependencies. GRUB for UEFI looks for
+# all kinds of partition tables and complains about each that is missing.
+GRUB_MODULES = " ".join((
+    "multiboot2", "normal", "test", "part_acorn", "part_amiga", "part_bsd", "part_dfly", "part_dvh",
+    "part_plan", "part_sun", "part_sunpc"))
+
+# A framebuffer for whoever asks GRUB for one. grub-mkrescue installs the same modules for BIOS and
+# UEFI, and these are of UEFI only.
+EFI_MODULES = [pathlib.Path("/usr/lib/grub/x86_64-efi") / f"{name}.mod"
+               for name in ("efi_gop", "video_fb")]
 MENU_TIMEOUT = 5
 
 
@@ -67,7 +75,7 @@ def guest_image(line):
 
 
 def menu(entries, place_guest):
-    """The text of grub.cfg. `place_guest(image)` puts an image on the ISO, returns its path there."""
+    """The text of grub.cfg. `place_guest(image)` puts an image on the ISO and returns its path."""
     blocks = []
     for entry in entries:
         lines = [["multiboot2", "/boot/atoll.elf", *words(entry.options, "options")]]
@@ -88,7 +96,11 @@ def make_iso(output, hypervisor, entries):
     with tempfile.TemporaryDirectory(prefix="atoll-iso-") as directory:
         tree = pathlib.Path(directory)
         (tree / "boot/grub").mkdir(parents=True)
+        (tree / "boot/grub/x86_64-efi").mkdir()
         (tree / "guests").mkdir()
+        for module in EFI_MODULES:
+            if module.exists():
+                shutil.copyfile(module, tree / "boot/grub/x86_64-efi" / module.name)
         shutil.copyfile(hypervisor, tree / "boot/atoll.elf")
         placed = {}
 
@@ -123,7 +135,8 @@ def main():
                         help='one string: "path/to/image name key=value ..."')
     arguments = parser.parse_args()
     if arguments.demos == bool(arguments.guests):
-        parser.error('name the guests after --, each "path/to/image name key=value ...", or --demos')
+        parser.error('name the guests after --, each "path/to/image name key=value ...", '
+                     'or --demos')
     if arguments.check:
         return
     if arguments.demos:

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+"""Starts QEMU: with KVM where the host offers VMX, else with TCG, which simulates no VMX."""
+
+import os
+import pathlib
+import re
+
+OVMF = pathlib.Path("/usr/share/OVMF/OVMF_CODE.fd")
+
+
+def vmx_usable():
+    """Whether a guest of KVM could run VMX here."""
+    try:
+        flags = pathlib.Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return re.search(r"^flags\s*:.*\bvmx\b", flags, re.MULTILINE) is not None \
+        and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+def command(spec):
+    """The command; the serial console is its standard output."""
+    kvm = vmx_usable()
+    words = ["qemu-system-x86_64", "-machine", "q35", "-accel", "kvm" if kvm else "tcg",
+             "-cpu", spec.cpu_model or ("host" if kvm else "max"), "-smp", str(spec.cpus),
+             "-m", str(spec.mem), "-cdrom", str(spec.iso), "-boot", "d", "-serial", "stdio",
+             "-monitor", "none", "-display", "none", "-nic", "none", "-no-reboot"]
+    if spec.uefi:
+        words += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF}"]
+    return words, None

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Boots guests or a demo in an emulator, streams the serial console, and says how it went.
+
+Exit status: 0 when every guest ended with status 0, 1 when one did not, 2 for wrong usage, 3 when
+the hypervisor refused or panicked, 124 on timeout.
+"""
+
+import argparse
+import contextlib
+import pathlib
+import signal
+import sys
+import tempfile
+
+import demos
+import machine
+import make_iso
+import verdict
+
+TIMEOUT = 300
+
+
+def parse(words):
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--build", default="build", metavar="DIR",
+                        help="where the hypervisor was built")
+    common.add_argument("--machine", choices=("bochs", "qemu"),
+                        help="default: qemu where KVM offers VMX, else bochs")
+    common.add_argument("--cpus", type=int, metavar="N", help="number of cores")
+    common.add_argument("--mem", type=int, metavar="MIB", help="memory of the machine")
+    common.add_argument("--cpu-model", default="", metavar="M", help="the emulator's CPU model")
+    common.add_argument("--uefi", action="store_true", help="boot by UEFI (qemu only)")
+    common.add_argument("--timeout", type=float, default=TIMEOUT, metavar="S",
+                        help=f"stop after S seconds (default {TIMEOUT}, 0: never)")
+    common.add_argument("--serial", metavar="FILE", help="write the serial console to FILE too")
+    common.add_argument("--opts", default="", metavar="OPTIONS", help="options of the hypervisor")
+    common.add_argument("--check", action="store_true",
+                        help="only check the command line, before anything is built")
+
+    parser = argparse.ArgumentParser(prog="atoll")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", parents=[common])
+    run.add_argument("guests", nargs="*", metavar="GUEST",
+                     help='one string: "path/to/image name key=value ..."')
+    demo = commands.add_parser("demo", parents=[common])
+    demo.add_argument("--list", action="store_true", help="list the demos")
+    demo.add_argument("name", nargs="?", metavar="NAME")
+
+    arguments = parser.parse_args(words)
+    if arguments.command == "run" and not arguments.guests:
+        run.error('name the guests after --, each "path/to/image name key=value ..."')
+    if arguments.timeout < 0:
+        parser.error(f"--timeout {arguments.timeout:g}: is negative")
+    return arguments
+
+
+def choose_demo(name):
+    known = demos.read()
+    if name is None:
+        return known[0]
+    for demo in known:
+        if demo.name == name:
+            return demo
+    raise make_iso.UsageError(f"no demo {name}: there are {', '.join(d.name for d in known)}")
+
+
+def list_demos():
+    for demo in demos.read():
+        print(f"{demo.name:8} {demo.about}")
+
+
+def run(arguments):
+    if arguments.command == "demo":
+        demo = choose_demo(arguments.name)
+        entry = make_iso.Entry(demo.name, f"{demo.options} {arguments.opts}",
+                               demo.guest_lines(arguments.build))
+        cpus, mem = demo.cpus, demo.mem
+    else:
+        entry = make_iso.Entry("run", arguments.opts, arguments.guests)
+        cpus, mem = 2, 256
+
+    spec = machine.Spec(
+        iso=None, machine=arguments.machine or machine.best(),
+        cpus=cpus if arguments.cpus is None else arguments.cpus,
+        mem=mem if arguments.mem is None else arguments.mem, cpu_model=arguments.cpu_model,
+        uefi=arguments.uefi, timeout=arguments.timeout)
+    if arguments.check:
+        return verdict.GOOD
+    if problem := machine.wrong(spec):
+        raise make_iso.UsageError(problem)
+
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="atoll-"))
+        serial = arguments.serial and stack.enter_context(open(arguments.serial, "w"))
+        spec.iso = pathlib.Path(directory) / "atoll.iso"
+        make_iso.make_iso(spec.iso, pathlib.Path(arguments.build) / "atoll.elf", [entry])
+        print(f"atoll {arguments.command}: booting {spec.machine} with {spec.cpus} "
+              f"core{'s'[:spec.cpus != 1]} and {spec.mem} MiB", file=sys.stderr, flush=True)
+
+        def show(line):
+            print(line, flush=True)
+            if serial:
+                print(line, file=serial, flush=True)
+
+        result = machine.boot(spec, show)
+    if result.complaint:
+        print(f"atoll {arguments.command}: {result.complaint}", file=sys.stderr)
+    return result.status
+
+
+def main():
+    arguments = parse(sys.argv[1:])
+    # Whatever asks us to end unwinds, and the emulator is stopped on the way.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        if arguments.command == "demo" and arguments.list:
+            list_demos()
+            return verdict.GOOD
+        return run(arguments)
+    except (make_iso.UsageError, OSError) as error:
+        print(f"atoll {arguments.command}: {error}", file=sys.stderr)
+        return verdict.WRONG_USAGE
+    except KeyboardInterrupt:
+        print(f"\natoll {arguments.command}: interrupted", file=sys.stderr)
+        return verdict.INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
