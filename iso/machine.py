@@ -22,6 +22,8 @@ import bochs
 import qemu
 from verdict import HYPERVISOR_FAILED, TIMEOUT, Verdict
 
+# The program of each machine, and Debian's package of it.
+PROGRAMS = {"bochs": ("bochs", "bochs"), "qemu": ("qemu-system-x86_64", "qemu-system-x86")}
 # How long an emulator may go on after the hypervisor's last word (it does with onidle=halt).
 GRACE_SECONDS = 5
 # What a firmware paints on the serial console.
@@ -61,12 +63,6 @@ def best():
 
 def wrong(spec):
     """What cannot be asked of this machine, or None."""
-    if spec.machine not in ("bochs", "qemu"):
-        return f"--machine {spec.machine}: is neither bochs nor qemu"
-    program = "bochs" if spec.machine == "bochs" else "qemu-system-x86_64"
-    if not shutil.which(program):
-        package = "bochs" if spec.machine == "bochs" else "qemu-system-x86"
-        return f"--machine {spec.machine}: {program} is not here; install the package {package}"
     if spec.cpus < 1:
         return f"--cpus {spec.cpus}: at least 1 is needed"
     if spec.mem < 32:
@@ -76,8 +72,16 @@ def wrong(spec):
             return f"--cpus {spec.cpus}: Bochs has at most {bochs.MAX_CPUS}; try --machine qemu"
         if spec.uefi:
             return "--uefi: Bochs has no UEFI firmware; try --machine qemu"
-        if spec.cpu_model and spec.cpu_model not in bochs.models():
-            return f"--cpu-model {spec.cpu_model}: Bochs has {' '.join(bochs.models())}"
+    return None
+
+
+def missing(spec):
+    """What this host lacks for the machine, or None."""
+    program, package = PROGRAMS[spec.machine]
+    if not shutil.which(program):
+        return f"--machine {spec.machine}: {program} is not here; install the package {package}"
+    if spec.machine == "bochs" and spec.cpu_model and spec.cpu_model not in bochs.models():
+        return f"--cpu-model {spec.cpu_model}: Bochs has {' '.join(bochs.models())}"
     if spec.uefi and not qemu.OVMF.exists():
         return f"--uefi: no {qemu.OVMF}; install the package ovmf"
     return None

@@ -122,7 +122,8 @@ def make_iso(output, hypervisor, entries):
 
 def main():
     parser = argparse.ArgumentParser(
-        prog="atoll iso", description="Makes an image that boots by BIOS and by UEFI.")
+        prog="atoll iso", description="Makes an image that boots by BIOS and by UEFI.",
+        usage="./atoll iso -o FILE [OPTION...] -- GUEST... (more: ./atoll help iso)")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the image to write")
     parser.add_argument("--opts", default="", metavar="OPTIONS", help="options of the hypervisor")
     parser.add_argument("--build", default="build", metavar="DIR",

@@ -24,6 +24,8 @@ def parse(words):
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--build", default="build", metavar="DIR",
                         help="where the hypervisor was built")
+    common.add_argument("--check", action="store_true",
+                        help="only check the command line, before anything is built")
     common.add_argument("--machine", choices=("bochs", "qemu"),
                         help="default: qemu where KVM offers VMX, else bochs")
     common.add_argument("--cpus", type=int, metavar="N", help="number of cores")
@@ -34,16 +36,15 @@ def parse(words):
                         help=f"stop after S seconds (default {TIMEOUT}, 0: never)")
     common.add_argument("--serial", metavar="FILE", help="write the serial console to FILE too")
     common.add_argument("--opts", default="", metavar="OPTIONS", help="options of the hypervisor")
-    common.add_argument("--check", action="store_true",
-                        help="only check the command line, before anything is built")
 
     parser = argparse.ArgumentParser(prog="atoll")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", parents=[common])
+    run = commands.add_parser("run", parents=[common],
+                              usage="./atoll run [OPTION...] -- GUEST... (more: ./atoll help run)")
     run.add_argument("guests", nargs="*", metavar="GUEST",
                      help='one string: "path/to/image name key=value ..."')
-    demo = commands.add_parser("demo", parents=[common])
-    demo.add_argument("--list", action="store_true", help="list the demos")
+    demo = commands.add_parser("demo", parents=[common],
+                               usage="./atoll demo [OPTION...] [NAME] (more: ./atoll help demo)")
     demo.add_argument("name", nargs="?", metavar="NAME")
 
     arguments = parser.parse_args(words)
@@ -64,11 +65,6 @@ def choose_demo(name):
     raise make_iso.UsageError(f"no demo {name}: there are {', '.join(d.name for d in known)}")
 
 
-def list_demos():
-    for demo in demos.read():
-        print(f"{demo.name:8} {demo.about}")
-
-
 def run(arguments):
     if arguments.command == "demo":
         demo = choose_demo(arguments.name)
@@ -84,10 +80,11 @@ def run(arguments):
         cpus=cpus if arguments.cpus is None else arguments.cpus,
         mem=mem if arguments.mem is None else arguments.mem, cpu_model=arguments.cpu_model,
         uefi=arguments.uefi, timeout=arguments.timeout)
+    problem = machine.wrong(spec) or (None if arguments.check else machine.missing(spec))
+    if problem:
+        raise make_iso.UsageError(problem)
     if arguments.check:
         return verdict.GOOD
-    if problem := machine.wrong(spec):
-        raise make_iso.UsageError(problem)
 
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="atoll-"))
@@ -114,9 +111,6 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        if arguments.command == "demo" and arguments.list:
-            list_demos()
-            return verdict.GOOD
         return run(arguments)
     except (make_iso.UsageError, OSError) as error:
         print(f"atoll {arguments.command}: {error}", file=sys.stderr)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""Runs the test suites and adds up what they report; the last line is "N passed, N failed".
+
+Each suite writes a JUnit file. A suite that fails without a failed test in it (it could not start,
+or a test crashed) counts as one failure, so that nothing broken adds up to success.
+"""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def unit(build):
+    """The command and the JUnit file of the unit tests, which Meson runs."""
+    return ["meson", "test", "-C", str(build), "--suite", "unit", "--no-rebuild",
+            "--print-errorlogs"], build / "meson-logs/testlog.junit.xml"
+
+
+def boot(build):
+    """The same for the boot tests; as many emulators at once as there are cores."""
+    report = build / "meson-logs/boot.junit.xml"
+    return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-ra",
+            "-n", str(len(os.sched_getaffinity(0))), "--durations=5", f"--junit-xml={report}",
+            str(HERE / "boot")], report
+
+
+SUITES = {"unit": unit, "boot": boot}
+
+
+def count(report):
+    """How many tests of a JUnit file passed and how many failed. Skipped ones are neither."""
+    passed = failed = 0
+    for case in xml.etree.ElementTree.parse(report).iter("testcase"):
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            failed += 1
+        elif "skipped" not in kinds:
+            passed += 1
+    return passed, failed
+
+
+def run(name, build):
+    """Runs a suite; returns how many of its tests passed and failed."""
+    command, report = SUITES[name](build)
+    report.unlink(missing_ok=True)
+    print(f"== {name}", flush=True)
+    environment = dict(os.environ, ATOLL_BUILD=str(build))
+    status = subprocess.run(command, stdin=subprocess.DEVNULL, env=environment,
+                            check=False).returncode
+    try:
+        passed, failed = count(report)
+    except (OSError, xml.etree.ElementTree.ParseError):
+        passed = failed = 0
+    if status != 0 and failed == 0:
+        print(f"{name}: failed as a whole, with status {status}", flush=True)
+        failed = 1
+    return passed, failed
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="atoll test",
+                                     usage="./atoll test [SUITE...] (more: ./atoll help test)")
+    parser.add_argument("--build", default="build", type=pathlib.Path, metavar="DIR")
+    parser.add_argument("--check", action="store_true", help="only check the command line")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}")
+    arguments = parser.parse_args()
+    for name in arguments.suites:
+        if name not in SUITES:
+            parser.error(f"no suite {name}: there are {', '.join(SUITES)}")
+    if arguments.check:
+        return 0
+    results = [run(name, arguments.build.resolve()) for name in arguments.suites or SUITES]
+    passed = sum(result[0] for result in results)
+    failed = sum(result[1] for result in results)
+    print(f"{passed} passed, {failed} failed", flush=True)
+    return 0 if passed > 0 and failed == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
