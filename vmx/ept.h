@@ -31,25 +31,29 @@ struct ept_leaf {
     uint8_t memory_type;
 };
 
-/* Takes the frame of an empty PML4. Returns 0 or -ENOMEM. */
+/* Takes the frame of an empty PML4. Returns 0, -ENOMEM, or -EINVAL for a max_order that no leaf
+ * has. */
 MUST_CHECK int ept_create(struct ept *ept, unsigned max_order);
 
-/* Frees the paging structures, not the frames that they map. */
+/* Frees the paging structures, not the frames that they map. No processor uses the EPT any more,
+ * nor has translations of it cached (INVEPT). */
 void ept_destroy(struct ept *ept);
 
-/* Maps 2^order frames at `guest` (both addresses aligned to it) by one leaf. Writable without
- * readable is refused (a misconfiguration, SDM 28.2.3.1), so are guest addresses at or above 2^48,
- * an order above max_order, or one that is not a leaf's. -EEXIST: something is mapped there
- * already. -ENOMEM: no frame for a table (nothing is changed). */
+/* Maps 2^order frames at `guest` (both addresses aligned to it) by one leaf. -EINVAL: access that
+ * is not readable (writable alone is a misconfiguration, SDM 28.2.3.1, executable alone is one by
+ * capability) or has other bits, a memory type that is not in the enum, a guest address at or above
+ * 2^48, a host address at or above 2^52, an order above max_order or one that is not a leaf's.
+ * -EEXIST: something is mapped there already. -ENOMEM: no frame for a table (nothing is changed). */
 MUST_CHECK int ept_map(struct ept *ept, gpa_t guest, hpa_t host, unsigned order, uint8_t access,
                        enum ept_memory_type type);
 
-/* Removes the leaf that maps `guest` and returns what it mapped in `leaf`; tables that become
- * empty are freed. -ENOENT: nothing is mapped there. The caller invalidates (INVEPT). */
+/* Removes the whole leaf that maps `guest` and returns what it mapped in `leaf`; tables that become
+ * empty are freed. -ENOENT: nothing is mapped there. No processor runs on this EPT meanwhile, and
+ * the caller invalidates (INVEPT) before one does: till then it may hold a freed table cached. */
 MUST_CHECK int ept_unmap(struct ept *ept, gpa_t guest, struct ept_leaf *leaf);
 
 /* Changes the access of all of [guest, guest + size), whole pages, splitting larger leaves where
- * needed. -ENOENT if a page in it is not mapped (nothing is changed), -ENOMEM, -EINVAL as ept_map.
+ * needed. -ENOENT if a page in it is not mapped, -ENOMEM, -EINVAL as ept_map (nothing is changed).
  * The caller invalidates (INVEPT) when rights were taken away. */
 MUST_CHECK int ept_protect(struct ept *ept, gpa_t guest, uint64_t size, uint8_t access);
 

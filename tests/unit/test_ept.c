@@ -1,0 +1,614 @@
+/* SPDX-License-Identifier: MIT */
+/* EPT paging structures against a dictionary of leaves that knows nothing of tables, and the bits
+ * of entries against SDM Vol. 3C, tables 28-1 to 28-7. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <linux/errno.h>
+#include <cmocka.h>
+#include "kernel/mm/frames.h"
+#include "kernel/mm/phys.h"
+#include "vmx/ept.h"
+
+/* Low, because the metadata counts from physical address 0. */
+#define ARENA_START 0x10000000ull
+#define ARENA_SIZE  (16 * MIB)
+#define ARENA_END   (ARENA_START + ARENA_SIZE)
+
+#define GUEST_LIMIT (1ull << 48)
+#define HOST_LIMIT  (1ull << 52)
+
+static uint8_t metadata[ARENA_END / PAGE_SIZE];
+
+static int set_up_arena(void **state)
+{
+    (void)state;
+    void *arena = mmap((void *)ARENA_START, ARENA_SIZE, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    return arena == (void *)ARENA_START ? 0 : -1;
+}
+
+static int set_up_frames(void **state)
+{
+    (void)state;
+    frames_init(metadata, HPA(ARENA_END));
+    frames_add(HPA(ARENA_START), HPA(ARENA_END));
+    return 0;
+}
+
+/* Every test gives all frames back. */
+static int tear_down_frames(void **state)
+{
+    (void)state;
+    return frames_free_count() == frames_total_count() ? 0 : -1;
+}
+
+/* Leaves `left` free frames; the rest hang in a list through their first words. */
+static void *hoard;
+
+static void keep_frames(uint64_t left)
+{
+    while (frames_free_count() > left) {
+        void *page = page_alloc();
+        assert_non_null(page);
+        *(void **)page = hoard;
+        hoard = page;
+    }
+}
+
+static void release_frames(void)
+{
+    while (hoard != NULL) {
+        void *page = hoard;
+        hoard = *(void **)page;
+        page_free(page);
+    }
+}
+
+/* The processor's walk: the raw leaf entry and its level (0 a page table), or an entry of 0. Holds
+ * each entry on the way to the SDM: a reference has bits 2:0 and an address, no other. */
+static uint64_t raw_walk(const struct ept *ept, uint64_t guest, unsigned *level)
+{
+    uint64_t table = ept->root.value;
+    for (*level = 3;; --*level) {
+        const uint64_t *entries = phys_to_virt(HPA(table));
+        uint64_t entry = entries[guest >> (12 + 9 * *level) & 0x1ff];
+        if (entry == 0 || *level == 0 || (entry & 0x80))
+            return entry;
+        assert_int_equal(entry & ~0x000ffffffffff000ull, 7);
+        table = entry & 0x000ffffffffff000ull;
+    }
+}
+
+static void entries_are_those_of_the_sdm(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t guest, host;
+        unsigned order, level;
+        uint8_t access;
+        enum ept_memory_type type;
+        uint64_t entry;
+    } cases[] = {
+        {0x0, 0x7000, FRAME_ORDER_4K, 0, EPT_READ, EPT_UC, 0x7001},
+        {0x1000, 0x7000, FRAME_ORDER_4K, 0, EPT_RX, EPT_WB, 0x7035},
+        {0x2000, 0xffffffffff000, FRAME_ORDER_4K, 0, EPT_RWX, EPT_WB, 0xffffffffff037},
+        {0x200000, 0x400000, FRAME_ORDER_2M, 1, EPT_RW, EPT_UC, 0x400083},
+        {0xfffffe00000, 0xfffffffe00000, FRAME_ORDER_2M, 1, EPT_RWX, EPT_WB, 0xfffffffe000b7},
+        {0x40000000, 0xc0000000, FRAME_ORDER_1G, 2, EPT_RX, EPT_WB, 0xc00000b5},
+        {0xffffc0000000, 0xfffffc0000000, FRAME_ORDER_1G, 2, EPT_RW, EPT_UC, 0xfffffc0000083},
+    };
+    struct ept ept;
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_int_equal(ept_map(&ept, GPA(cases[i].guest), HPA(cases[i].host), cases[i].order,
+                                 cases[i].access, cases[i].type),
+                         0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        unsigned level;
+        assert_int_equal(raw_walk(&ept, cases[i].guest, &level), cases[i].entry);
+        assert_int_equal(level, cases[i].level);
+    }
+    ept_destroy(&ept);
+}
+
+static void create_takes_one_frame(void **state)
+{
+    (void)state;
+    struct ept ept;
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_4K), 0);
+    assert_int_equal(ept.table_count, 1);
+    assert_int_equal(frames_total_count() - frames_free_count(), 1);
+    ept_destroy(&ept);
+
+    assert_int_equal(ept_create(&ept, 1), -EINVAL);
+    assert_int_equal(ept_create(&ept, 27), -EINVAL);
+    keep_frames(0);
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_4K), -ENOMEM);
+    release_frames();
+}
+
+static void map_refuses_what_is_no_mapping(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t guest, host;
+        unsigned order;
+        uint8_t access, type;
+    } cases[] = {
+        {0, 0, FRAME_ORDER_4K, 0, EPT_WB},
+        {0, 0, FRAME_ORDER_4K, EPT_WRITE, EPT_WB},
+        {0, 0, FRAME_ORDER_4K, EPT_WRITE | EPT_EXECUTE, EPT_WB},
+        {0, 0, FRAME_ORDER_4K, EPT_EXECUTE, EPT_WB},
+        {0, 0, FRAME_ORDER_4K, EPT_RWX | 8, EPT_WB},
+        {0, 0, FRAME_ORDER_4K, EPT_RWX | 0x80, EPT_WB},
+        {0, 0, FRAME_ORDER_4K, EPT_RWX, 1},
+        {0, 0, FRAME_ORDER_4K, EPT_RWX, 2}, /* 2, 3 and 7 are misconfigurations */
+        {0, 0, FRAME_ORDER_4K, EPT_RWX, 7},
+        {0, 0, FRAME_ORDER_4K, EPT_RWX, EPT_WB + 8},
+        {0, 0, 1, EPT_RWX, EPT_WB},
+        {0, 0, 8, EPT_RWX, EPT_WB},
+        {0, 0, 27, EPT_RWX, EPT_WB},
+        {0, 0, UINT32_MAX, EPT_RWX, EPT_WB},
+        {GUEST_LIMIT, 0, FRAME_ORDER_4K, EPT_RWX, EPT_WB},
+        {UINT64_MAX & ~PAGE_MASK, 0, FRAME_ORDER_4K, EPT_RWX, EPT_WB},
+        {0, HOST_LIMIT, FRAME_ORDER_4K, EPT_RWX, EPT_WB},
+        {0, 1ull << 63, FRAME_ORDER_4K, EPT_RWX, EPT_WB},
+        {1, 0, FRAME_ORDER_4K, EPT_RWX, EPT_WB},
+        {0, 0x800, FRAME_ORDER_4K, EPT_RWX, EPT_WB},
+        {PAGE_SIZE, 0, FRAME_ORDER_2M, EPT_RWX, EPT_WB},
+        {0, PAGE_SIZE, FRAME_ORDER_2M, EPT_RWX, EPT_WB},
+        {MIB, 0, FRAME_ORDER_2M, EPT_RWX, EPT_WB},
+        {PAGE_SIZE_2M, 0, FRAME_ORDER_1G, EPT_RWX, EPT_WB},
+        {0, PAGE_SIZE_2M, FRAME_ORDER_1G, EPT_RWX, EPT_WB},
+    };
+    struct ept ept;
+    struct ept_leaf leaf;
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_int_equal(ept_map(&ept, GPA(cases[i].guest), HPA(cases[i].host), cases[i].order,
+                                 cases[i].access, (enum ept_memory_type)cases[i].type),
+                         -EINVAL);
+    assert_int_equal(ept.table_count, 1);
+    assert_int_equal(ept_walk(&ept, GPA(0), &leaf), -ENOENT);
+    ept_destroy(&ept);
+}
+
+static void no_leaf_is_larger_than_the_capability(void **state)
+{
+    (void)state;
+    static const unsigned orders[] = {FRAME_ORDER_4K, FRAME_ORDER_2M, FRAME_ORDER_1G};
+    for (size_t max = 0; max < ARRAY_SIZE(orders); max++) {
+        struct ept ept;
+        assert_int_equal(ept_create(&ept, orders[max]), 0);
+        assert_int_equal(ept.max_order, orders[max]);
+        for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
+            assert_int_equal(ept_map(&ept, GPA(i * GIB), HPA(0), orders[i], EPT_RWX, EPT_WB),
+                             i <= max ? 0 : -EINVAL);
+        ept_destroy(&ept);
+    }
+}
+
+static void what_is_mapped_stays(void **state)
+{
+    (void)state;
+    struct ept ept;
+    struct ept_leaf leaf;
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+    assert_int_equal(ept_map(&ept, GPA(PAGE_SIZE), HPA(0), FRAME_ORDER_4K, EPT_RW, EPT_WB), 0);
+    assert_int_equal(ept_map(&ept, GPA(GIB), HPA(0), FRAME_ORDER_1G, EPT_RW, EPT_WB), 0);
+    assert_int_equal(ept.table_count, 4);
+
+    /* the same, a larger one over it, a smaller one inside */
+    assert_int_equal(ept_map(&ept, GPA(PAGE_SIZE), HPA(0), 0, EPT_RW, EPT_WB), -EEXIST);
+    assert_int_equal(ept_map(&ept, GPA(0), HPA(0), FRAME_ORDER_2M, EPT_RW, EPT_WB), -EEXIST);
+    assert_int_equal(ept_map(&ept, GPA(0), HPA(0), FRAME_ORDER_1G, EPT_RW, EPT_WB), -EEXIST);
+    assert_int_equal(ept_map(&ept, GPA(GIB), HPA(0), FRAME_ORDER_2M, EPT_RW, EPT_WB), -EEXIST);
+    assert_int_equal(ept_map(&ept, GPA(2 * GIB - PAGE_SIZE), HPA(0), 0, EPT_RW, EPT_WB), -EEXIST);
+    assert_int_equal(ept.table_count, 4);
+
+    assert_int_equal(ept_unmap(&ept, GPA(0), &leaf), -ENOENT);
+    assert_int_equal(ept_unmap(&ept, GPA(GUEST_LIMIT + GIB), &leaf), -ENOENT);
+    assert_int_equal(ept_walk(&ept, GPA(GUEST_LIMIT + GIB), &leaf), -ENOENT);
+    assert_int_equal(ept_unmap(&ept, GPA(GIB + 0x12345678), &leaf), 0);
+    assert_int_equal(leaf.order, FRAME_ORDER_1G);
+    assert_int_equal(leaf.address.value, 0x12345678);
+    assert_int_equal(ept.table_count, 4);
+    assert_int_equal(ept_unmap(&ept, GPA(PAGE_SIZE), &leaf), 0);
+    assert_int_equal(ept.table_count, 1);
+    ept_destroy(&ept);
+}
+
+static void protect_refuses_bad_ranges(void **state)
+{
+    (void)state;
+    struct ept ept;
+    struct ept_leaf leaf;
+    const uint64_t last = GUEST_LIMIT - PAGE_SIZE;
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+    assert_int_equal(ept_map(&ept, GPA(0), HPA(0), FRAME_ORDER_2M, EPT_RW, EPT_WB), 0);
+    assert_int_equal(ept_map(&ept, GPA(last), HPA(0), FRAME_ORDER_4K, EPT_RW, EPT_WB), 0);
+    const uint32_t tables = ept.table_count;
+
+    assert_int_equal(ept_protect(&ept, GPA(1), PAGE_SIZE, EPT_READ), -EINVAL);
+    assert_int_equal(ept_protect(&ept, GPA(0), PAGE_SIZE + 1, EPT_READ), -EINVAL);
+    assert_int_equal(ept_protect(&ept, GPA(0), PAGE_SIZE, 0), -EINVAL);
+    assert_int_equal(ept_protect(&ept, GPA(0), PAGE_SIZE, EPT_WRITE), -EINVAL);
+    assert_int_equal(ept_protect(&ept, GPA(0), PAGE_SIZE, EPT_EXECUTE), -EINVAL);
+    assert_int_equal(ept_protect(&ept, GPA(0), PAGE_SIZE, EPT_RWX | 8), -EINVAL);
+    assert_int_equal(ept_protect(&ept, GPA(last), 2 * PAGE_SIZE, EPT_READ), -EINVAL);
+    assert_int_equal(ept_protect(&ept, GPA(last), UINT64_MAX & ~PAGE_MASK, EPT_READ), -EINVAL);
+    assert_int_equal(ept_protect(&ept, GPA(GUEST_LIMIT), 0, EPT_READ), -EINVAL);
+    assert_int_equal(ept_protect(&ept, GPA(PAGE_SIZE), PAGE_SIZE_2M, EPT_READ), -ENOENT);
+    assert_int_equal(ept_protect(&ept, GPA(MIB), 0, EPT_READ), 0);
+    assert_int_equal(ept.table_count, tables);
+    assert_int_equal(ept_walk(&ept, GPA(PAGE_SIZE), &leaf), 0);
+    assert_int_equal(leaf.access, EPT_RW);
+    assert_int_equal(ept_protect(&ept, GPA(last), PAGE_SIZE, EPT_READ), 0);
+    ept_destroy(&ept);
+}
+
+/* The dictionary: leaves in ascending order. */
+struct leaf {
+    uint64_t guest, host;
+    unsigned order;
+    uint8_t access, type;
+};
+
+#define LEAVES_MAX 16384
+
+struct model {
+    size_t count;
+    struct leaf leaves[LEAVES_MAX];
+};
+
+static struct model model, next;
+
+static uint64_t size_of(const struct leaf *leaf)
+{
+    return PAGE_SIZE << leaf->order;
+}
+
+/* The first leaf that ends above `guest`. */
+static size_t model_position(const struct model *in, uint64_t guest)
+{
+    size_t low = 0, high = in->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (in->leaves[middle].guest + size_of(&in->leaves[middle]) <= guest)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct leaf *model_find(struct model *in, uint64_t guest)
+{
+    size_t i = model_position(in, guest);
+    return i < in->count && in->leaves[i].guest <= guest ? &in->leaves[i] : NULL;
+}
+
+/* Makes room for `count` leaves in place of the `old` ones at `i`. */
+static void model_replace(struct model *in, size_t i, size_t old, size_t count)
+{
+    assert_true(in->count - old + count <= LEAVES_MAX);
+    memmove(&in->leaves[i + count], &in->leaves[i + old],
+            (in->count - i - old) * sizeof(struct leaf));
+    in->count += count - old;
+}
+
+static int model_map(struct model *in, struct leaf leaf)
+{
+    size_t i = model_position(in, leaf.guest);
+    if (i < in->count && in->leaves[i].guest < leaf.guest + size_of(&leaf))
+        return -EEXIST;
+    model_replace(in, i, 0, 1);
+    in->leaves[i] = leaf;
+    return 0;
+}
+
+static int model_protect(struct model *in, uint64_t start, uint64_t end, uint8_t access)
+{
+    for (uint64_t at = start; at < end; at = ALIGN_UP(at + 1, PAGE_SIZE)) {
+        const struct leaf *leaf = model_find(in, at);
+        if (leaf == NULL)
+            return -ENOENT;
+        at = leaf->guest + size_of(leaf) - 1;
+    }
+    for (size_t i = model_position(in, start); i < in->count && in->leaves[i].guest < end;) {
+        struct leaf old = in->leaves[i];
+        bool whole = old.guest >= start && old.guest + size_of(&old) <= end;
+        if (whole || old.access == access) {
+            in->leaves[i++].access = access;
+        } else if (old.guest + size_of(&old) <= start) {
+            i++; /* a piece before the range */
+        } else {
+            model_replace(in, i, 1, 512);
+            for (size_t piece = 0; piece < 512; piece++) {
+                in->leaves[i + piece] = old;
+                in->leaves[i + piece].order = old.order - 9;
+                in->leaves[i + piece].guest += piece * (size_of(&old) / 512);
+                in->leaves[i + piece].host += piece * (size_of(&old) / 512);
+            }
+        }
+    }
+    return 0;
+}
+
+/* Each leaf needs the tables above it: count those that the leaf before did not need. */
+static uint32_t model_tables(const struct model *in)
+{
+    uint64_t last[3] = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    uint32_t count = 1;
+    for (size_t i = 0; i < in->count; i++) {
+        for (unsigned level = in->leaves[i].order / 9; level < 3; level++) {
+            uint64_t table = in->leaves[i].guest >> (12 + 9 * (level + 1));
+            count += table != last[level];
+            last[level] = table;
+        }
+    }
+    return count;
+}
+
+static void assert_next_leaf(gpa_t guest, const struct ept_leaf *leaf, void *context)
+{
+    size_t *i = context;
+    assert_true(*i < model.count);
+    const struct leaf *wanted = &model.leaves[(*i)++];
+    assert_int_equal(guest.value, wanted->guest);
+    assert_int_equal(leaf->address.value, wanted->host);
+    assert_int_equal(leaf->order, wanted->order);
+    assert_int_equal(leaf->access, wanted->access);
+    assert_int_equal(leaf->memory_type, wanted->type);
+}
+
+static void assert_walks_as_model(const struct ept *ept, uint64_t guest)
+{
+    struct ept_leaf leaf;
+    unsigned level;
+    const struct leaf *wanted = model_find(&model, guest);
+    if (wanted == NULL) {
+        assert_int_equal(ept_walk(ept, GPA(guest), &leaf), -ENOENT);
+        if (guest < GUEST_LIMIT)
+            assert_int_equal(raw_walk(ept, guest, &level), 0);
+        return;
+    }
+    assert_int_equal(ept_walk(ept, GPA(guest), &leaf), 0);
+    assert_int_equal(leaf.address.value, wanted->host + (guest - wanted->guest));
+    assert_int_equal(leaf.order, wanted->order);
+    assert_int_equal(leaf.access, wanted->access);
+    assert_int_equal(leaf.memory_type, wanted->type);
+    assert_int_equal(raw_walk(ept, guest, &level), wanted->host | wanted->access |
+                                                       wanted->type << 3 |
+                                                       (wanted->order > 0 ? 0x80 : 0));
+    assert_int_equal(level, wanted->order / 9);
+}
+
+static void assert_is_model(const struct ept *ept, uint64_t frames_at_start)
+{
+    size_t seen = 0;
+    ept_for_each(ept, assert_next_leaf, &seen);
+    assert_int_equal(seen, model.count);
+    assert_int_equal(ept->table_count, model_tables(&model));
+    release_frames();
+    assert_int_equal(frames_at_start - frames_free_count(), ept->table_count);
+}
+
+static uint64_t pick(uint64_t count)
+{
+    return (uint64_t)random() % count;
+}
+
+/* Addresses that crowd around the borders of tables. */
+static uint64_t pick_guest(void)
+{
+    static const uint64_t bases[] = {0, 511 * GIB, 512 * GIB, GUEST_LIMIT - 3 * GIB};
+    static const uint64_t offsets[] = {0, PAGE_SIZE_2M, GIB - PAGE_SIZE_2M, GIB, 2 * GIB};
+    return bases[pick(ARRAY_SIZE(bases))] + offsets[pick(ARRAY_SIZE(offsets))] +
+           pick(4) * PAGE_SIZE;
+}
+
+static uint8_t pick_access(void)
+{
+    static const uint8_t accesses[] = {EPT_READ, EPT_RW, EPT_RX, EPT_RWX};
+    return accesses[pick(ARRAY_SIZE(accesses))];
+}
+
+/* Expects `result` of what turned `model` into `next` with `left` frames free. */
+static void assert_result(int result, int wanted, uint64_t left)
+{
+    if (wanted == 0 && model_tables(&next) - model_tables(&model) > left)
+        wanted = -ENOMEM;
+    assert_int_equal(result, wanted);
+    if (wanted == 0)
+        model = next;
+    else
+        assert_int_equal(frames_free_count(), left);
+}
+
+static void random_map(struct ept *ept, uint64_t left)
+{
+    unsigned order = (unsigned)pick(3) * 9;
+    uint64_t size = PAGE_SIZE << order;
+    struct leaf leaf = {
+        .guest = ALIGN_DOWN(pick_guest(), size),
+        .host = ALIGN_DOWN(pick(1ull << 20) << 32 | pick(1ull << 31), size),
+        .order = order,
+        .access = pick_access(),
+        .type = pick(4) == 0 ? EPT_UC : EPT_WB,
+    };
+    int wanted = model_map(&next, leaf);
+    int result = ept_map(ept, GPA(leaf.guest), HPA(leaf.host), order, leaf.access,
+                         (enum ept_memory_type)leaf.type);
+    assert_result(result, wanted, left);
+}
+
+static void random_unmap(struct ept *ept)
+{
+    uint64_t guest = pick_guest();
+    if (model.count > 0 && pick(2) == 0)
+        guest = model.leaves[pick(model.count)].guest;
+    guest += pick(PAGE_SIZE);
+
+    struct ept_leaf leaf;
+    const struct leaf *wanted = model_find(&model, guest);
+    assert_int_equal(ept_unmap(ept, GPA(guest), &leaf), wanted == NULL ? -ENOENT : 0);
+    if (wanted == NULL)
+        return;
+    assert_int_equal(leaf.address.value, wanted->host + (guest - wanted->guest));
+    assert_int_equal(leaf.order, wanted->order);
+    model_replace(&model, (size_t)(wanted - model.leaves), 1, 0);
+}
+
+/* From somewhere in a leaf to somewhere in it, its neighbour, or beyond. */
+static void random_protect(struct ept *ept, uint64_t left)
+{
+    if (model.count == 0)
+        return;
+    size_t i = pick(model.count);
+    const struct leaf *first = &model.leaves[i];
+    const struct leaf *last = &model.leaves[MIN(i + pick(3), model.count - 1)];
+    uint64_t start = first->guest, end = last->guest + size_of(last);
+    static const uint64_t cuts[] = {0, 0, PAGE_SIZE, PAGE_SIZE_2M, PAGE_SIZE_2M + PAGE_SIZE};
+    start += cuts[pick(ARRAY_SIZE(cuts))] % size_of(first);
+    end -= cuts[pick(ARRAY_SIZE(cuts))] % size_of(last);
+    if (pick(8) == 0)
+        end = start + PAGE_SIZE;
+    if (start >= end || end > GUEST_LIMIT)
+        return;
+    uint8_t access = pick_access();
+    int wanted = model_protect(&next, start, end, access);
+    int result = ept_protect(ept, GPA(start), end - start, access);
+    assert_result(result, wanted, left);
+}
+
+static void random_steps_agree_with_the_model(void **state)
+{
+    (void)state;
+    enum { STEPS = 4000 };
+    struct ept ept;
+    uint64_t frames_at_start = frames_free_count();
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+    model.count = 0;
+    srandom(1);
+    for (int step = 0; step < STEPS; step++) {
+        if (pick(4) == 0)
+            keep_frames(pick(5));
+        uint64_t left = frames_free_count();
+        next = model;
+        switch (pick(3)) {
+        case 0:
+            random_map(&ept, left);
+            break;
+        case 1:
+            random_unmap(&ept);
+            break;
+        case 2:
+            random_protect(&ept, left);
+            break;
+        }
+        assert_is_model(&ept, frames_at_start);
+        for (int i = 0; i < 8; i++) {
+            assert_walks_as_model(&ept, pick_guest() + pick(PAGE_SIZE));
+            if (model.count == 0)
+                continue;
+            const struct leaf *leaf = &model.leaves[pick(model.count)];
+            assert_walks_as_model(&ept, leaf->guest + size_of(leaf) - pick(2));
+            assert_walks_as_model(&ept, leaf->guest - (leaf->guest > 0 ? pick(2) : 0));
+        }
+        if (model.count > LEAVES_MAX - 4096) {
+            ept_destroy(&ept);
+            assert_int_equal(frames_free_count(), frames_at_start);
+            assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+            model.count = 0;
+        }
+    }
+
+    /* most by unmapping, the rest by destroying */
+    while (model.count > 100)
+        random_unmap(&ept);
+    assert_is_model(&ept, frames_at_start);
+    ept_destroy(&ept);
+    assert_int_equal(frames_free_count(), frames_at_start);
+}
+
+/* One call with every number of free frames from none to enough. */
+static void out_of_frames_changes_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned order; /* of the leaf at 1 GiB, or of the mapping asked for */
+        uint64_t start, size;
+        uint64_t frames;
+    } protects[] = {
+        {FRAME_ORDER_2M, PAGE_SIZE, PAGE_SIZE, 1},
+        {FRAME_ORDER_2M, 0, PAGE_SIZE_2M, 0},
+        {FRAME_ORDER_1G, 0, GIB, 0},
+        {FRAME_ORDER_1G, 0, PAGE_SIZE_2M, 1},
+        {FRAME_ORDER_1G, PAGE_SIZE_2M, GIB - PAGE_SIZE_2M, 1},
+        {FRAME_ORDER_1G, 0, PAGE_SIZE, 2},
+        {FRAME_ORDER_1G, PAGE_SIZE, PAGE_SIZE, 2},
+        {FRAME_ORDER_1G, PAGE_SIZE, PAGE_SIZE_2M, 3},
+        {FRAME_ORDER_1G, GIB - PAGE_SIZE, 2 * PAGE_SIZE, 4}, /* into the leaf that follows */
+    };
+    struct ept ept;
+    for (size_t i = 0; i < ARRAY_SIZE(protects); i++) {
+        uint64_t size = PAGE_SIZE << protects[i].order;
+        assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+        model.count = 0;
+        for (unsigned leaf = 0; leaf < 2; leaf++) {
+            struct leaf entry = {GIB + leaf * size, leaf * size, protects[i].order, EPT_RW, EPT_WB};
+            assert_int_equal(model_map(&model, entry), 0);
+            assert_int_equal(
+                ept_map(&ept, GPA(entry.guest), HPA(entry.host), entry.order, EPT_RW, EPT_WB), 0);
+        }
+        for (uint64_t left = 0; left <= protects[i].frames; left++) {
+            keep_frames(left);
+            next = model;
+            uint64_t start = GIB + protects[i].start;
+            assert_int_equal(model_protect(&next, start, start + protects[i].size, EPT_RX), 0);
+            int result = ept_protect(&ept, GPA(start), protects[i].size, EPT_RX);
+            assert_int_equal(result, left < protects[i].frames ? -ENOMEM : 0);
+            assert_result(result, 0, left);
+            assert_is_model(&ept, frames_total_count());
+        }
+        ept_destroy(&ept);
+    }
+
+    for (uint64_t frames = 1; frames <= 3; frames++) {
+        assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+        unsigned order = (unsigned)(3 - frames) * 9;
+        for (uint64_t left = 0; left <= frames; left++) {
+            release_frames();
+            keep_frames(left);
+            assert_int_equal(ept_map(&ept, GPA(GIB), HPA(0), order, EPT_RW, EPT_WB),
+                             left < frames ? -ENOMEM : 0);
+            assert_int_equal(frames_free_count(), left < frames ? left : 0);
+            assert_int_equal(ept.table_count, left < frames ? 1 : 1 + frames);
+        }
+        release_frames();
+        ept_destroy(&ept);
+    }
+}
+
+#define ept_test(name) cmocka_unit_test_setup_teardown(name, set_up_frames, tear_down_frames)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ept_test(entries_are_those_of_the_sdm),
+        ept_test(create_takes_one_frame),
+        ept_test(map_refuses_what_is_no_mapping),
+        ept_test(no_leaf_is_larger_than_the_capability),
+        ept_test(what_is_mapped_stays),
+        ept_test(protect_refuses_bad_ranges),
+        ept_test(random_steps_agree_with_the_model),
+        ept_test(out_of_frames_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, set_up_arena, NULL);
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/* EPT paging structures: SDM Vol. 3C 28.2.2, tables 28-1 to 28-7, for a page-walk length of 4.
+ * Two things hold between calls: an entry is 0 or present, and no table but the root is empty.
+ * Callers serialise changes to one EPT; the processor may walk it meanwhile, so each entry is
+ * written whole, and a table is filled before it is linked. */
+#include "vmx/ept.h"
+
+#include <linux/errno.h>
+#include <stdatomic.h>
+#include "kernel/mm/frames.h"
+#include "kernel/mm/phys.h"
+
+/* Bits of an entry. Left 0: ignore PAT (6), accessed and dirty (8, 9), and all that bits 52 and up
+ * switch on. A non-leaf entry allows everything: rights are decided by the leaf alone. */
+#define EPT_ACCESS_MASK  ((uint64_t)EPT_RWX)
+#define EPT_TYPE_SHIFT   3
+#define EPT_TYPE_MASK    (7ull << EPT_TYPE_SHIFT)
+#define EPT_LARGE_PAGE   BIT(7) /* of a PDPTE or PDE: a leaf */
+#define EPT_ADDRESS_MASK ((BIT(52) - 1) & ~PAGE_MASK)
+
+#define EPT_INDEX_BITS  9
+#define EPT_ENTRIES     (1u << EPT_INDEX_BITS)
+#define EPT_GUEST_LIMIT BIT(48)
+#define EPT_HOST_LIMIT  BIT(52)
+
+/* Levels count up from the leaves, so that a leaf's order is level * EPT_INDEX_BITS. */
+enum ept_level { LEVEL_PT, LEVEL_PD, LEVEL_PDPT, LEVEL_PML4, LEVELS };
+
+typedef _Atomic uint64_t ept_entry;
+
+static uint64_t span(unsigned level)
+{
+    return PAGE_SIZE << (level * EPT_INDEX_BITS);
+}
+
+static unsigned index_at(uint64_t guest, unsigned level)
+{
+    return (guest / span(level)) % EPT_ENTRIES;
+}
+
+static uint64_t read_entry(const ept_entry *entry)
+{
+    /* relaxed: only the serialised callers write */
+    return atomic_load_explicit(entry, memory_order_relaxed);
+}
+
+static void write_entry(ept_entry *entry, uint64_t value)
+{
+    /* release: the processor that sees a link sees the table behind it */
+    atomic_store_explicit(entry, value, memory_order_release);
+}
+
+static bool is_present(uint64_t entry)
+{
+    return (entry & EPT_ACCESS_MASK) != 0;
+}
+
+static bool is_table(uint64_t entry, unsigned level)
+{
+    return level > LEVEL_PT && is_present(entry) && !(entry & EPT_LARGE_PAGE);
+}
+
+static ept_entry *table_of(uint64_t entry)
+{
+    return phys_to_virt(HPA(entry & EPT_ADDRESS_MASK));
+}
+
+static uint64_t table_entry(const ept_entry *table)
+{
+    return virt_to_phys((const void *)table).value | EPT_RWX;
+}
+
+static uint64_t leaf_entry(uint64_t host, unsigned level, uint8_t access, unsigned type)
+{
+    uint64_t large = level > LEVEL_PT ? EPT_LARGE_PAGE : 0;
+    return host | large | (uint64_t)type << EPT_TYPE_SHIFT | access;
+}
+
+static unsigned type_of(uint64_t entry)
+{
+    return (entry & EPT_TYPE_MASK) >> EPT_TYPE_SHIFT;
+}
+
+static struct ept_leaf leaf_of(uint64_t entry, unsigned level, uint64_t guest)
+{
+    return (struct ept_leaf){
+        .address = HPA((entry & EPT_ADDRESS_MASK) + guest % span(level)),
+        .order = level * EPT_INDEX_BITS,
+        .access = (uint8_t)(entry & EPT_ACCESS_MASK),
+        .memory_type = (uint8_t)type_of(entry),
+    };
+}
+
+/* The entry for `guest` where the walk ends: at `*level` or, above it, where no table follows.
+ * Sets `*level` to where that was. */
+static ept_entry *find_entry(const struct ept *ept, uint64_t guest, unsigned *level)
+{
+    ept_entry *table = table_of(ept->root.value);
+    for (unsigned at = LEVEL_PML4;; at--) {
+        ept_entry *entry = &table[index_at(guest, at)];
+        if (at == *level || !is_table(read_entry(entry), at)) {
+            *level = at;
+            return entry;
+        }
+        table = table_of(read_entry(entry));
+    }
+}
+
+static bool is_leaf_order(unsigned order)
+{
+    return order == FRAME_ORDER_4K || order == FRAME_ORDER_2M || order == FRAME_ORDER_1G;
+}
+
+/* Write without read is a misconfiguration, and so is execute alone where the processor lacks
+ * execute-only translations; nothing at all would not be a leaf. */
+static bool is_valid_access(uint8_t access)
+{
+    return (access & EPT_READ) && (access & ~EPT_RWX) == 0;
+}
+
+int ept_create(struct ept *ept, unsigned max_order)
+{
+    if (!is_leaf_order(max_order))
+        return -EINVAL;
+    void *root = page_alloc();
+    if (root == NULL)
+        return -ENOMEM;
+    ept->root = virt_to_phys(root);
+    ept->table_count = 1;
+    ept->max_order = (uint8_t)max_order;
+    return 0;
+}
+
+static void free_table(ept_entry *table, unsigned level)
+{
+    for (unsigned i = 0; level > LEVEL_PT && i < EPT_ENTRIES; i++) {
+        uint64_t entry = read_entry(&table[i]);
+        if (is_table(entry, level))
+            free_table(table_of(entry), level - 1);
+    }
+    page_free(table);
+}
+
+void ept_destroy(struct ept *ept)
+{
+    free_table(table_of(ept->root.value), LEVEL_PML4);
+    *ept = (struct ept){0};
+}
+
+static bool is_valid_mapping(const struct ept *ept, uint64_t guest, uint64_t host, unsigned order,
+                             uint8_t access, unsigned type)
+{
+    if (!is_leaf_order(order) || order > ept->max_order)
+        return false;
+    uint64_t size = PAGE_SIZE << order;
+    return IS_ALIGNED(guest, size) && IS_ALIGNED(host, size) && guest < EPT_GUEST_LIMIT &&
+           host < EPT_HOST_LIMIT && is_valid_access(access) && (type == EPT_UC || type == EPT_WB);
+}
+
+/* Frees tables that hold nothing but the way to `guest`, from the one that `link` names at `level`
+ * down to the one that holds the entry of level `target`. */
+static void free_chain(uint64_t link, unsigned level, unsigned target, uint64_t guest)
+{
+    while (level > target) {
+        ept_entry *table = table_of(link);
+        level--;
+        link = read_entry(&table[index_at(guest, level)]);
+        page_free(table);
+    }
+}
+
+/* Builds the tables between an entry of `level` and `leaf`, which belongs at level `target`, from
+ * the leaf upwards, and returns in `link` what the entry of `level` is to hold. */
+static int build_chain(uint64_t leaf, unsigned target, unsigned level, uint64_t guest,
+                       uint64_t *link)
+{
+    *link = leaf;
+    for (unsigned at = target; at < level; at++) {
+        ept_entry *table = page_alloc();
+        if (table == NULL) {
+            free_chain(*link, at, target, guest);
+            return -ENOMEM;
+        }
+        write_entry(&table[index_at(guest, at)], *link);
+        *link = table_entry(table);
+    }
+    return 0;
+}
+
+int ept_map(struct ept *ept, gpa_t guest, hpa_t host, unsigned order, uint8_t access,
+            enum ept_memory_type type)
+{
+    if (!is_valid_mapping(ept, guest.value, host.value, order, access, type))
+        return -EINVAL;
+
+    unsigned target = order / EPT_INDEX_BITS;
+    unsigned level = target;
+    ept_entry *entry = find_entry(ept, guest.value, &level);
+    if (is_present(read_entry(entry))) /* a larger leaf, this one, or a table of smaller ones */
+        return -EEXIST;
+
+    uint64_t link;
+    uint64_t leaf = leaf_entry(host.value, target, access, type);
+    int error = build_chain(leaf, target, level, guest.value, &link);
+    if (error != 0)
+        return error;
+    write_entry(entry, link);
+    ept->table_count += level - target;
+    return 0;
+}
+
+static bool is_empty(const ept_entry *table)
+{
+    for (unsigned i = 0; i < EPT_ENTRIES; i++)
+        if (read_entry(&table[i]) != 0)
+            return false;
+    return true;
+}
+
+int ept_unmap(struct ept *ept, gpa_t guest, struct ept_leaf *leaf)
+{
+    if (ept_walk(ept, guest, leaf) != 0)
+        return -ENOENT;
+
+    for (unsigned level = leaf->order / EPT_INDEX_BITS; level <= LEVEL_PML4; level++) {
+        ept_entry *entry = find_entry(ept, guest.value, &level);
+        uint64_t old = read_entry(entry);
+        if (is_table(old, level) && !is_empty(table_of(old)))
+            break;
+        write_entry(entry, 0);
+        if (is_table(old, level)) {
+            page_free(table_of(old));
+            ept->table_count--;
+        }
+    }
+    return 0;
+}
+
+int ept_walk(const struct ept *ept, gpa_t guest, struct ept_leaf *leaf)
+{
+    if (guest.value >= EPT_GUEST_LIMIT)
+        return -ENOENT;
+    unsigned level = LEVEL_PT;
+    uint64_t entry = read_entry(find_entry(ept, guest.value, &level));
+    if (!is_present(entry))
+        return -ENOENT;
+    *leaf = leaf_of(entry, level, guest.value);
+    return 0;
+}
+
+/* The addresses whose leaves ept_protect changes: [start, end). */
+struct range {
+    uint64_t start, end;
+};
+
+static bool is_mapped(const struct ept *ept, struct range range)
+{
+    struct ept_leaf leaf;
+    for (uint64_t at = range.start; at < range.end;) {
+        if (ept_walk(ept, GPA(at), &leaf) != 0)
+            return false;
+        uint64_t size = PAGE_SIZE << leaf.order;
+        at = ALIGN_DOWN(at, size) + size;
+    }
+    return true;
+}
+
+/* The level of the leaf for `guest` if its access is to change, else LEVEL_PT: never split. */
+static unsigned level_to_change(const struct ept *ept, uint64_t guest, uint8_t access)
+{
+    unsigned level = LEVEL_PT;
+    uint64_t entry = read_entry(find_entry(ept, guest, &level));
+    return (entry & EPT_ACCESS_MASK) == access ? LEVEL_PT : level;
+}
+
+/* Only the leaves in which the range starts or ends are split, so that many tables are needed:
+ * one for every level down which an end of the range cuts, and one for both where they cut the
+ * same entry. At most 4. */
+#define SPLIT_TABLES_MAX 4
+
+static unsigned split_table_count(const struct ept *ept, struct range range, uint8_t access)
+{
+    unsigned first = level_to_change(ept, range.start, access);
+    unsigned last = level_to_change(ept, range.end - 1, access);
+    unsigned count = 0;
+    for (unsigned level = LEVEL_PD; level <= LEVEL_PDPT; level++) {
+        bool at_start = level <= first && !IS_ALIGNED(range.start, span(level));
+        bool at_end = level <= last && !IS_ALIGNED(range.end, span(level));
+        bool same = range.start / span(level) == range.end / span(level);
+        count += at_start && at_end && same ? 1 : at_start + at_end;
+    }
+    return count;
+}
+
+static int alloc_tables(void **tables, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        tables[i] = page_alloc();
+        if (tables[i] == NULL) {
+            while (i > 0)
+                page_free(tables[--i]);
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* Replaces the leaf `entry` of `level` by `table`, whose leaves map the same. */
+static void split_leaf(ept_entry *entry, unsigned level, ept_entry *table)
+{
+    uint64_t old = read_entry(entry);
+    unsigned below = level - 1;
+    for (unsigned i = 0; i < EPT_ENTRIES; i++) {
+        uint64_t host = (old & EPT_ADDRESS_MASK) + i * span(below);
+        write_entry(&table[i], leaf_entry(host, below, old & EPT_ACCESS_MASK, type_of(old)));
+    }
+    write_entry(entry, table_entry(table));
+}
+
+/* Splits the leaf that changes for `guest` until one starts or ends at `cut`. Returns how many
+ * tables that took. */
+static unsigned split_at(struct ept *ept, uint64_t guest, uint64_t cut, uint8_t access,
+                         void *const *tables)
+{
+    unsigned used = 0;
+    for (;;) {
+        unsigned level = level_to_change(ept, guest, access);
+        if (IS_ALIGNED(cut, span(level)))
+            return used;
+        split_leaf(find_entry(ept, guest, &level), level, tables[used++]);
+        ept->table_count++;
+    }
+}
+
+static void set_access(const struct ept *ept, struct range range, uint8_t access)
+{
+    for (uint64_t at = range.start; at < range.end;) {
+        unsigned level = LEVEL_PT;
+        ept_entry *entry = find_entry(ept, at, &level);
+        uint64_t old = read_entry(entry);
+        /* a leaf that reaches out of the range has the access already, or it had been split */
+        write_entry(entry, (old & ~EPT_ACCESS_MASK) | access);
+        at = ALIGN_DOWN(at, span(level)) + span(level);
+    }
+}
+
+int ept_protect(struct ept *ept, gpa_t guest, uint64_t size, uint8_t access)
+{
+    if (!IS_ALIGNED(guest.value | size, PAGE_SIZE) || !is_valid_access(access) ||
+        guest.value >= EPT_GUEST_LIMIT || size > EPT_GUEST_LIMIT - guest.value)
+        return -EINVAL;
+    if (size == 0)
+        return 0;
+    struct range range = {guest.value, guest.value + size};
+    if (!is_mapped(ept, range))
+        return -ENOENT;
+
+    /* All frames are taken before anything changes: undoing a split would free a table that the
+     * processor may have cached. */
+    void *tables[SPLIT_TABLES_MAX];
+    int error = alloc_tables(tables, split_table_count(ept, range, access));
+    if (error != 0)
+        return error;
+    unsigned used = split_at(ept, range.start, range.start, access, tables);
+    split_at(ept, range.end - 1, range.end, access, tables + used);
+    set_access(ept, range, access);
+    return 0;
+}
+
+struct visitor {
+    void (*visit)(gpa_t guest, const struct ept_leaf *leaf, void *context);
+    void *context;
+};
+
+static void visit_table(const ept_entry *table, unsigned level, uint64_t guest,
+                        const struct visitor *visitor)
+{
+    for (unsigned i = 0; i < EPT_ENTRIES; i++, guest += span(level)) {
+        uint64_t entry = read_entry(&table[i]);
+        if (is_table(entry, level)) {
+            visit_table(table_of(entry), level - 1, guest, visitor);
+        } else if (is_present(entry)) {
+            struct ept_leaf leaf = leaf_of(entry, level, guest);
+            visitor->visit(GPA(guest), &leaf, visitor->context);
+        }
+    }
+}
+
+void ept_for_each(const struct ept *ept,
+                  void (*visit)(gpa_t guest, const struct ept_leaf *leaf, void *context),
+                  void *context)
+{
+    struct visitor visitor = {visit, context};
+    visit_table(table_of(ept->root.value), LEVEL_PML4, 0, &visitor);
+}
