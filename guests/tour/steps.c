@@ -45,6 +45,11 @@ static enum result expect_ud(int vector)
                    exception_name(vector));
 }
 
+static enum result expect_only_ud(int vector)
+{
+    return outcome(vector == VECTOR_UD, "got %s", exception_name(vector));
+}
+
 static enum result expect_gp(int vector)
 {
     return outcome(vector == VECTOR_GP, "got %s", exception_name(vector));
@@ -81,7 +86,7 @@ INSTRUCTION(invd, expect_none, "invd")
 INSTRUCTION(wbinvd, expect_none, "wbinvd")
 INSTRUCTION(invlpg, expect_none, "invlpg %0", : : "m"(region))
 INSTRUCTION(rdpmc, expect_gp, "rdpmc", : : "c"(0) : "rax", "rdx")
-INSTRUCTION(rsm, expect_ud, "rsm")
+INSTRUCTION(rsm, expect_only_ud, "rsm")
 INSTRUCTION(vmclear, expect_ud, "vmclear %0", : : "m"(region))
 INSTRUCTION(vmlaunch, expect_ud, "vmlaunch")
 INSTRUCTION(vmptrld, expect_ud, "vmptrld %0", : : "m"(region))

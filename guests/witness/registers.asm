@@ -47,7 +47,6 @@ default rel
     mov rbx, [%1 + 2 * 8]
     mov rbp, [%1 + 3 * 8]
     mov rsi, [%1 + 4 * 8]
-    mov rdi, [%1 + 5 * 8]
     mov r8, [%1 + 6 * 8]
     mov r9, [%1 + 7 * 8]
     mov r10, [%1 + 8 * 8]
@@ -56,9 +55,10 @@ default rel
     mov r13, [%1 + 11 * 8]
     mov r14, [%1 + 12 * 8]
     mov r15, [%1 + 13 * 8]
+    mov %1, [%1 + 5 * 8]                ; RDI, which held the set's address
 %endmacro
 
-; RDI: set to load, RSI: set to store, RDX: %1 runs with it in RAX
+; RDI: the set to load, RSI: the set to store, RDX: what %1 finds in RAX
 %macro around 1
     push rbx
     push rbp
