@@ -12,10 +12,7 @@
 static inline int64_t atoll_call2(uint64_t number, uint64_t first, uint64_t second)
 {
     int64_t result;
-    __asm__ volatile("vmcall"
-                     : "=a"(result)
-                     : "a"(number), "D"(first), "S"(second)
-                     : "memory");
+    __asm__ volatile("vmcall" : "=a"(result) : "a"(number), "D"(first), "S"(second) : "memory");
     return result;
 }
 

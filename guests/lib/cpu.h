@@ -14,20 +14,20 @@ struct cpuid_feature {
     uint8_t reg, bit;
 };
 
-#define CPUID_MONITOR  ((struct cpuid_feature){0x1, 0, 2, 3})
-#define CPUID_VMX      ((struct cpuid_feature){0x1, 0, 2, 5})
-#define CPUID_SMX      ((struct cpuid_feature){0x1, 0, 2, 6})
-#define CPUID_XSAVE    ((struct cpuid_feature){0x1, 0, 2, 26})
-#define CPUID_RDRAND   ((struct cpuid_feature){0x1, 0, 2, 30})
-#define CPUID_GUEST    ((struct cpuid_feature){0x1, 0, 2, 31})
-#define CPUID_SGX      ((struct cpuid_feature){0x7, 0, 1, 2})
-#define CPUID_INVPCID  ((struct cpuid_feature){0x7, 0, 1, 10})
-#define CPUID_RDSEED   ((struct cpuid_feature){0x7, 0, 1, 18})
-#define CPUID_WAITPKG  ((struct cpuid_feature){0x7, 0, 2, 5})
-#define CPUID_XSAVES   ((struct cpuid_feature){0xd, 1, 0, 3})
-#define CPUID_SVM      ((struct cpuid_feature){0x80000001, 0, 2, 2})
-#define CPUID_NX       ((struct cpuid_feature){0x80000001, 0, 3, 20})
-#define CPUID_RDTSCP   ((struct cpuid_feature){0x80000001, 0, 3, 27})
+#define CPUID_MONITOR ((struct cpuid_feature){0x1, 0, 2, 3})
+#define CPUID_VMX     ((struct cpuid_feature){0x1, 0, 2, 5})
+#define CPUID_SMX     ((struct cpuid_feature){0x1, 0, 2, 6})
+#define CPUID_XSAVE   ((struct cpuid_feature){0x1, 0, 2, 26})
+#define CPUID_RDRAND  ((struct cpuid_feature){0x1, 0, 2, 30})
+#define CPUID_GUEST   ((struct cpuid_feature){0x1, 0, 2, 31})
+#define CPUID_SGX     ((struct cpuid_feature){0x7, 0, 1, 2})
+#define CPUID_INVPCID ((struct cpuid_feature){0x7, 0, 1, 10})
+#define CPUID_RDSEED  ((struct cpuid_feature){0x7, 0, 1, 18})
+#define CPUID_WAITPKG ((struct cpuid_feature){0x7, 0, 2, 5})
+#define CPUID_XSAVES  ((struct cpuid_feature){0xd, 1, 0, 3})
+#define CPUID_SVM     ((struct cpuid_feature){0x80000001, 0, 2, 2})
+#define CPUID_NX      ((struct cpuid_feature){0x80000001, 0, 3, 20})
+#define CPUID_RDTSCP  ((struct cpuid_feature){0x80000001, 0, 3, 27})
 
 #define MSR_FEATURE_CONTROL 0x3au
 #define MSR_VMX_BASIC       0x480u
@@ -118,16 +118,16 @@ static inline uint32_t in32(uint16_t port)
     return value;
 }
 
-#define CONTROL_REGISTER(name)                                    \
-    static inline uint64_t read_##name(void)                      \
-    {                                                             \
-        uint64_t value;                                           \
-        __asm__ volatile("mov %%" #name ", %0" : "=r"(value));    \
-        return value;                                             \
-    }                                                             \
-    static inline void write_##name(uint64_t value)               \
-    {                                                             \
-        __asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory"); \
+#define CONTROL_REGISTER(name)                                                                     \
+    static inline uint64_t read_##name(void)                                                       \
+    {                                                                                              \
+        uint64_t value;                                                                            \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(value));                                     \
+        return value;                                                                              \
+    }                                                                                              \
+    static inline void write_##name(uint64_t value)                                                \
+    {                                                                                              \
+        __asm__ volatile("mov %0, %%" #name : : "r"(value) : "memory");                            \
     }
 
 CONTROL_REGISTER(cr0)

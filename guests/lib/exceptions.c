@@ -3,11 +3,11 @@
  * report that ends the guest (SDM Vol. 3A chapters 6 and 7). */
 #include "guests/lib/guest.h"
 
-#define VECTORS         256
-#define STUB_SIZE       16
-#define STACK_SIZE      (16 * KIB)
-#define INTERRUPT_GATE  0x8e /* present, DPL 0 */
-#define TSS_AVAILABLE   0x89
+#define VECTORS          256
+#define STUB_SIZE        16
+#define STACK_SIZE       (16 * KIB)
+#define INTERRUPT_GATE   0x8e /* present, DPL 0 */
+#define TSS_AVAILABLE    0x89
 #define IST_DOUBLE_FAULT 1
 
 struct idt_entry {

@@ -52,15 +52,15 @@ const char *exception_name(int vector);
  *
  *     int vector = ATTEMPT("rdmsr", : "+a"(low), "=d"(high) : "c"(msr));
  */
-#define ATTEMPT(instruction, ...)                      \
-    ({                                                 \
-        exception_forget();                            \
-        __asm__ volatile("771: " instruction "\n"      \
-                         "772:\n"                      \
-                         ".pushsection .fixups, \"a\"\n" \
-                         ".quad 771b, 772b\n"          \
-                         ".popsection\n" __VA_ARGS__); \
-        exception_last();                              \
+#define ATTEMPT(instruction, ...)                                                                  \
+    ({                                                                                             \
+        exception_forget();                                                                        \
+        __asm__ volatile("771: " instruction "\n"                                                  \
+                         "772:\n"                                                                  \
+                         ".pushsection .fixups, \"a\"\n"                                           \
+                         ".quad 771b, 772b\n"                                                      \
+                         ".popsection\n" __VA_ARGS__);                                             \
+        exception_last();                                                                          \
     })
 
 void exception_forget(void);

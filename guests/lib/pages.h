@@ -5,10 +5,10 @@
 
 enum page_access {
     PAGE_NONE = 0,
-    PAGE_READ = 1,    /* every other access includes it */
+    PAGE_READ = 1, /* every other access includes it */
     PAGE_WRITE = 2,
     PAGE_EXECUTE = 4,
-    PAGE_USER = 8,    /* also from CPL 3 */
+    PAGE_USER = 8, /* also from CPL 3 */
 };
 
 /* Sets what may be done with the 4 KiB page that holds `address`: a set of enum page_access. The

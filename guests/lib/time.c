@@ -62,8 +62,7 @@ struct date_time date_time_utc(uint64_t seconds)
     uint64_t days = seconds / 86400 + 719468; /* since 0000-03-01 */
     unsigned in_day = (unsigned)(seconds % 86400);
     unsigned in_era = (unsigned)(days % 146097);
-    unsigned year_of_era =
-        (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+    unsigned year_of_era = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
     unsigned in_year = in_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     unsigned month_from_march = (5 * in_year + 2) / 153;
     unsigned month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;

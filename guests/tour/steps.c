@@ -69,16 +69,16 @@ static enum result expect_what_cpuid_says(struct cpuid_feature feature, int vect
 }
 
 /* Steps that are one instruction: NAME(), what is expected of it, the instruction as in ATTEMPT. */
-#define INSTRUCTION(name, expect, ...)        \
-    static enum result name(void)             \
-    {                                         \
-        return expect(ATTEMPT(__VA_ARGS__));  \
+#define INSTRUCTION(name, expect, ...)                                                             \
+    static enum result name(void)                                                                  \
+    {                                                                                              \
+        return expect(ATTEMPT(__VA_ARGS__));                                                       \
     }
 
-#define FEATURE(name, feature, ...)                                    \
-    static enum result name(void)                                      \
-    {                                                                  \
-        return expect_what_cpuid_says(feature, ATTEMPT(__VA_ARGS__));  \
+#define FEATURE(name, feature, ...)                                                                \
+    static enum result name(void)                                                                  \
+    {                                                                                              \
+        return expect_what_cpuid_says(feature, ATTEMPT(__VA_ARGS__));                              \
     }
 
 INSTRUCTION(getsec, expect_ud, "getsec", : : "a"(0) : "rbx")
@@ -277,8 +277,10 @@ static enum result ins_outs(void)
     uint64_t in_count = 4, out_count = 4;
 
     memset(region, 0, 8);
-    int out_vector = ATTEMPT("rep outsb", : "+S"(from), "+c"(out_count)
-                             : "d"(UNOWNED_PORT) : "memory");
+    int out_vector = ATTEMPT("rep outsb",
+                             : "+S"(from), "+c"(out_count)
+                             : "d"(UNOWNED_PORT)
+                             : "memory");
     int in_vector = ATTEMPT("rep insb", : "+D"(to), "+c"(in_count) : "d"(UNOWNED_PORT) : "memory");
     uint32_t value, behind;
     memcpy(&value, region, 4);
@@ -320,11 +322,12 @@ static enum result wrmsr_allowed(void)
 
     wrmsr(MSR_EFER, efer & ~(uint64_t)EFER_SCE);
     wrmsr(MSR_FS_BASE, (uintptr_t)region);
-    bool changed = rdmsr(MSR_EFER) == (efer & ~(uint64_t)EFER_SCE) &&
-                   rdmsr(MSR_FS_BASE) == (uintptr_t)region;
+    bool changed =
+        rdmsr(MSR_EFER) == (efer & ~(uint64_t)EFER_SCE) && rdmsr(MSR_FS_BASE) == (uintptr_t)region;
     wrmsr(MSR_EFER, efer);
     wrmsr(MSR_FS_BASE, fs_base);
-    return outcome(changed && rdmsr(MSR_EFER) == efer, "EFER.SCE and FS base change and change back");
+    return outcome(changed && rdmsr(MSR_EFER) == efer,
+                   "EFER.SCE and FS base change and change back");
 }
 
 static enum result wrmsr_denied(void)
@@ -441,23 +444,23 @@ static enum result breakpoint(void)
 
 /* Single-steps one instruction, with EAX 0. POPF sets TF; the trap comes behind the instruction
  * after it. */
-#define STEP_OVER(instruction)                                               \
-    ({                                                                       \
-        uint64_t expected_rip_, rax_ = 0;                                    \
-        trap_count = 0;                                                      \
-        write_dr6(0);                                                        \
-        exception_handler_set(VECTOR_DB, on_trap);                           \
-        __asm__ volatile("lea 1f(%%rip), %0\n"                               \
-                         "pushf\n"                                           \
-                         "orq %2, (%%rsp)\n"                                 \
-                         "popf\n" instruction "\n"                           \
-                         "1: nop\n"                                          \
-                         "nop\n"                                             \
-                         : "=&r"(expected_rip_), "+a"(rax_)                  \
-                         : "i"(X86_EFLAGS_TF)                                \
-                         : "memory", "cc", "rbx", "rcx", "rdx");             \
-        exception_handler_set(VECTOR_DB, NULL);                              \
-        trapped_behind(expected_rip_);                                       \
+#define STEP_OVER(instruction)                                                                     \
+    ({                                                                                             \
+        uint64_t expected_rip_, rax_ = 0;                                                          \
+        trap_count = 0;                                                                            \
+        write_dr6(0);                                                                              \
+        exception_handler_set(VECTOR_DB, on_trap);                                                 \
+        __asm__ volatile("lea 1f(%%rip), %0\n"                                                     \
+                         "pushf\n"                                                                 \
+                         "orq %2, (%%rsp)\n"                                                       \
+                         "popf\n" instruction "\n"                                                 \
+                         "1: nop\n"                                                                \
+                         "nop\n"                                                                   \
+                         : "=&r"(expected_rip_), "+a"(rax_)                                        \
+                         : "i"(X86_EFLAGS_TF)                                                      \
+                         : "memory", "cc", "rbx", "rcx", "rdx");                                   \
+        exception_handler_set(VECTOR_DB, NULL);                                                    \
+        trapped_behind(expected_rip_);                                                             \
     })
 
 static enum result trapped_behind(uint64_t rip)
@@ -515,8 +518,8 @@ static enum result alignment_check(void)
     page_protect(user_code, PAGE_READ | PAGE_EXECUTE);
     return outcome(user_vector == VECTOR_AC && user_rip == (uintptr_t)user_code_misaligned &&
                        user_page.call_result == -EPERM,
-                   "VMCALL at CPL 3 returned %ld, a misaligned load got %s",
-                   user_page.call_result, exception_name(user_vector));
+                   "VMCALL at CPL 3 returned %ld, a misaligned load got %s", user_page.call_result,
+                   exception_name(user_vector));
 }
 
 const struct step steps[] = {
