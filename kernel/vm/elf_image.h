@@ -26,8 +26,10 @@ struct elf_image {
 
 /* Reads the headers of `file` for a guest whose RAM is [0, ram_size). Refused, with one line in
  * `error` that names the rule and the offending number: not ELF64/x86-64/ET_EXEC, headers or notes
- * outside the file, filesz > memsz, a segment outside RAM or that wraps, overlapping segments, a
- * segment writable and executable, no PHYS32_ENTRY note, an entry outside executable segments.
+ * outside the file, more than 64 program headers, filesz > memsz, a segment outside RAM or that
+ * wraps, more segments than ELF_SEGMENTS_MAX, overlapping segments, a segment writable and
+ * executable, or a page that two segments would make so, no PHYS32_ENTRY note, an entry outside
+ * executable segments. Where file_size is 0, file_offset is 0. `error` is "" on success.
  * Returns 0 or -EINVAL (-ENOEXEC: not an ELF file at all). */
 MUST_CHECK int elf_image_parse(const void *file, size_t file_size, uint64_t ram_size,
                                struct elf_image *image, char error[ELF_ERROR_MAX]);
