@@ -16,6 +16,7 @@ class Demo:
     cpus: int
     mem: int
     options: str
+    good: int  # how many of the guests are to end with status 0
     guests: list  # "image.elf name key=value ...", the image by its name in build/guests/
 
     def guest_lines(self, build):
@@ -30,6 +31,15 @@ def read():
     parser = configparser.ConfigParser(interpolation=None, default_section="every demo",
                                        comment_prefixes=("#",), inline_comment_prefixes=None)
     parser.read_string(DECLARATIONS.read_text(), DECLARATIONS.name)
-    return [Demo(name, section["about"], section.getint("cpus"), section.getint("mem"),
-                 section["options"], [line for line in section["guests"].splitlines() if line])
-            for name, section in parser.items() if name != parser.default_section]
+    return [_demo(parser[name]) for name in parser.sections()]
+
+
+def named(name):
+    """The demo of this name, or None."""
+    return next((demo for demo in read() if demo.name == name), None)
+
+
+def _demo(section):
+    guests = [line for line in section["guests"].splitlines() if line]
+    return Demo(section.name, section["about"], section.getint("cpus"), section.getint("mem"),
+                section["options"], section.getint("good", fallback=len(guests)), guests)

@@ -50,6 +50,7 @@ class Result:
     lines: list
     elapsed: float
     complaint: str = ""
+    ended: tuple = None  # (guests that ended with status 0, guests), if the hypervisor said so
 
     @property
     def text(self):
@@ -127,7 +128,7 @@ def _boot(spec, directory, on_line):
         status, complaint = HYPERVISOR_FAILED, f"{name} ended without a word of how it went"
     if complaint and not console.lines and emulator.said.strip():
         complaint += "; its last words:\n" + emulator.last_words() + "\n"
-    return Result(status, console.lines, elapsed, complaint), bool(complaint)
+    return Result(status, console.lines, elapsed, complaint, verdict.ended), bool(complaint)
 
 
 def _pump(emulator, console, deadline):

@@ -57,15 +57,20 @@ def parse(words):
 
 def choose_demo(name):
     known = demos.read()
-    if name is None:
-        return known[0]
-    for demo in known:
-        if demo.name == name:
-            return demo
+    if demo := demos.named(name or known[0].name):
+        return demo
     raise make_iso.UsageError(f"no demo {name}: there are {', '.join(d.name for d in known)}")
 
 
+def demo_status(demo, result):
+    """A demo whose guests end as they are meant to has gone well."""
+    if result.status not in (verdict.GOOD, verdict.GUEST_FAILED):
+        return result.status
+    return verdict.GOOD if result.ended == (demo.good, len(demo.guests)) else verdict.GUEST_FAILED
+
+
 def run(arguments):
+    demo = None
     if arguments.command == "demo":
         demo = choose_demo(arguments.name)
         entry = make_iso.Entry(demo.name, f"{demo.options} {arguments.opts}",
@@ -102,7 +107,7 @@ def run(arguments):
         result = machine.boot(spec, show)
     if result.complaint:
         print(f"atoll {arguments.command}: {result.complaint}", file=sys.stderr)
-    return result.status
+    return demo_status(demo, result) if demo else result.status
 
 
 def main():

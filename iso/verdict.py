@@ -25,11 +25,12 @@ class Verdict:
     def __init__(self):
         self.status = None
         self.panicked = False
+        self.ended = None  # (guests that ended with status 0, guests)
 
     def feed(self, line):
         if match := FAILED.match(line):
             self.status = HYPERVISOR_FAILED
             self.panicked = self.panicked or match[1] == "panic"
         elif self.status is None and (match := ENDED.match(line)):
-            good, total = int(match[1]), int(match[2])
+            good, total = self.ended = int(match[1]), int(match[2])
             self.status = GOOD if total > 0 and good == total else GUEST_FAILED
