@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The boot tests' machine: `boot(guests=[...], cpus=2, ...)` boots these guests and returns what
-the serial console said. It is the machine of `./atoll run`, so what passes here is what users see."""
+the serial console said. It is the machine of `./atoll run`: what passes here, users see."""
 
 import pytest
 
