@@ -74,6 +74,7 @@ struct vmx_vcpu {
     uint64_t cr0, cr4, efer;     /* as the guest sees them */
     uint64_t cr3;                /* kept here while paging is off on the identity map */
     uint64_t cr8;
+    uint64_t tsc_offset;         /* guest TSC = TSC + tsc_offset */
     /* What a guest leaves in registers that neither the VMCS nor an exit switches: owned by the
      * vCPU that is bound to the core. */
     uint64_t cr2, dr[4], dr6, xcr0;
@@ -104,7 +105,7 @@ void vmx_unbind(struct vmx_vcpu *vcpu);
 
 /* Basic exit reasons: SDM Appendix C. */
 enum vmx_exit_reason {
-#define X(number, name) EXIT_##name = number,
+#define X(number, name, text) EXIT_##name = number,
 #include "vmx/exit_reasons.def"
 #undef X
     EXIT_REASONS
@@ -134,8 +135,8 @@ MUST_CHECK int vmx_run(struct vmx_vcpu *vcpu, struct vm_exit *exit, char error[V
 /* Time until the preemption timer (exit 52) ends the guest's stay, in TSC ticks from the entry. */
 void vmx_preemption_set(struct vmx_vcpu *vcpu, uint64_t ticks);
 
-/* SDM's name of a basic exit reason, in capitals as in Appendix C ("CPUID", "EPT violation" ...);
- * "reserved" for a number that has none. */
+/* SDM's name of a basic exit reason, as in Appendix C ("CPUID", "EPT violation" ...); "reserved"
+ * for a number that has none. */
 const char *vmx_exit_name(uint32_t reason);
 
 /* Writes the exit's decoded qualification for its reason, e.g. "port=0x80 out 1 byte" or
@@ -181,6 +182,9 @@ MUST_CHECK int vmx_cr_access(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
 
 /* A write of IA32_EFER. 0, or -EINVAL: #GP(0). */
 MUST_CHECK int vmx_write_efer(struct vmx_vcpu *vcpu, uint64_t value);
+
+/* IA32_EFER as the guest sees it. */
+uint64_t vmx_efer(struct vmx_vcpu *vcpu);
 
 /* XSETBV with ECX = 0. 0, or -EINVAL: #GP(0). `supported` are the bits that the guest may set. */
 MUST_CHECK int vmx_write_xcr0(struct vmx_vcpu *vcpu, uint64_t value, uint64_t supported);
