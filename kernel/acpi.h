@@ -15,7 +15,8 @@ typedef const void *acpi_map_fn(hpa_t address, size_t size);
 
 struct acpi_info {
     uint32_t cpu_count;              /* enabled processors, in MADT order, without duplicates */
-    uint32_t disabled_cpus;          /* entries skipped: neither enabled nor online-capable */
+    uint32_t disabled_cpus;          /* entries skipped: not enabled (online-capable ones are not
+                                        there yet), or with the broadcast id */
     uint32_t apic_ids[ACPI_CPUS_MAX]; /* xAPIC (8 bits) or x2APIC (32 bits) ids */
     uint32_t dropped_cpus;           /* enabled ones above ACPI_CPUS_MAX */
     uint64_t local_apic_address;     /* MADT, or its 64-bit override */
