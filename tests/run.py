@@ -50,7 +50,7 @@ def run(name, build):
     report.unlink(missing_ok=True)
     print(f"== {name}", flush=True)
     environment = dict(os.environ, ATOLL_BUILD=str(build))
-    status = subprocess.run(command, stdin=subprocess.DEVNULL, env=environment,
+    status = subprocess.run(command, stdin=subprocess.DEVNULL, env=environment, cwd=HERE.parent,
                             check=False).returncode
     try:
         passed, failed = count(report)
