@@ -20,9 +20,10 @@ struct vm_config {
 };
 
 /* Reads a module's string. GRUB re-quotes whole words, so `"cmdline=a b"` is accepted as well as
- * `cmdline="a b"`; inside quotes, \" and \\ stand for themselves. Returns 0, or -EINVAL with one
- * line in `error` that names the key and the value. On an error, `config->name` holds the guest's
- * name if it could be read, else "". */
+ * `cmdline="a b"`; GRUB also puts a backslash before \, " and ', inside quotes and outside, so
+ * \\, \" and \' stand for the second byte. Returns 0, or -EINVAL with one line in `error` that
+ * names the key and the value. On an error, `config->name` holds the guest's name if it could be
+ * read, else "". */
 MUST_CHECK int module_line_parse(const char *line, struct vm_config *config,
                                  char error[MODULE_LINE_ERROR_MAX]);
 
