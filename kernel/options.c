@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/* The hypervisor's options: a table of names, one reader each. A reader works on a copy of the
+ * options, so a bad value leaves no trace. kernel/options.h says what the options mean. */
+#include "kernel/options.h"
+#include "kernel/lib/format.h"
+#include "kernel/lib/parse.h"
+
+#include <linux/errno.h>
+#include <string.h>
+
+#define COM_PORT_DEFAULT  0x3f8
+#define COM_BAUD_DEFAULT  115200u /* and the UART's clock: other rates divide it */
+#define COM_DIVISOR_MAX   0xffffu
+#define COM_PORTS         8u      /* ports of a UART, from its first */
+#define CPUS_MAX          65535u
+#define TSC_MHZ_MIN       10u
+#define TSC_MHZ_MAX       100000u
+#define SLICE_DEFAULT_US  1000u
+#define SLICE_MIN_US      10u
+#define SLICE_MAX_US      1000000u
+#define SHOWN             48 /* bytes of a word that a message shows */
+
+/* A piece of the command line, not NUL-terminated. */
+struct text {
+    const char *bytes;
+    size_t length;
+};
+
+static bool equals(struct text text, const char *wanted)
+{
+    return strlen(wanted) == text.length && memcmp(text.bytes, wanted, text.length) == 0;
+}
+
+/* Cuts `text` at the first `separator`: returns what stands before it and leaves in `*text` what
+ * stands behind it. Without a separator, returns all and leaves NULL. */
+static struct text cut(struct text *text, char separator)
+{
+    struct text head = *text;
+
+    for (size_t i = 0; i < text->length; i++) {
+        if (text->bytes[i] != separator)
+            continue;
+        head.length = i;
+        *text = (struct text){text->bytes + i + 1, text->length - i - 1};
+        return head;
+    }
+    *text = (struct text){NULL, 0};
+    return head;
+}
+
+static int read_number(struct text text, uint64_t minimum, uint64_t maximum, uint64_t *number)
+{
+    int error = parse_u64(text.bytes, text.length, number);
+    if (error)
+        return error;
+    return *number < minimum || *number > maximum ? -ERANGE : 0;
+}
+
+static bool is_reason_character(char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+}
+
+static int add_log_name(struct options *options, struct text name)
+{
+    if (name.length == 0 || name.length >= OPTIONS_NAME_MAX)
+        return -EINVAL;
+    if (options->log_name_count == OPTIONS_LOG_NAMES)
+        return -E2BIG;
+    for (size_t i = 0; i < name.length; i++) {
+        if (!is_reason_character(name.bytes[i]))
+            return -EINVAL;
+    }
+    memcpy(options->log_names[options->log_name_count++], name.bytes, name.length);
+    return 0;
+}
+
+static int read_log(struct options *options, struct text value)
+{
+    if (!equals(cut(&value, ':'), "exits"))
+        return -EINVAL;
+    options->log_exits = true;
+
+    while (value.bytes) {
+        int error = add_log_name(options, cut(&value, ','));
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int read_cpus(struct options *options, struct text value)
+{
+    uint64_t cpus;
+    int error = read_number(value, 0, CPUS_MAX, &cpus);
+
+    if (!error)
+        options->max_cpus = (uint32_t)cpus;
+    return error;
+}
+
+static int read_onidle(struct options *options, struct text value)
+{
+    static const char *const names[] = {
+        [ONIDLE_HALT] = "halt",
+        [ONIDLE_POWEROFF] = "poweroff",
+        [ONIDLE_REBOOT] = "reboot",
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (equals(value, names[i])) {
+            options->onidle = (enum onidle)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int read_com_port(struct options *options, struct text value)
+{
+    static const struct {
+        const char *name;
+        uint16_t port;
+    } ports[] = {{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8}, {"com4", 0x2e8}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+        if (equals(value, ports[i].name)) {
+            options->com_port = ports[i].port;
+            return 0;
+        }
+    }
+    uint64_t port;
+    int error = read_number(value, 1, 0x10000 - COM_PORTS, &port);
+    if (!error)
+        options->com_port = (uint16_t)port;
+    return error;
+}
+
+static int read_com(struct options *options, struct text value)
+{
+    if (equals(value, "none")) {
+        options->com_port = 0;
+        return 0;
+    }
+    int error = read_com_port(options, cut(&value, ','));
+    if (error || !value.bytes)
+        return error;
+
+    uint64_t baud;
+    error = read_number(value, 1, COM_BAUD_DEFAULT, &baud);
+    if (error)
+        return error;
+    if (COM_BAUD_DEFAULT % baud != 0 || COM_BAUD_DEFAULT / baud > COM_DIVISOR_MAX)
+        return -EINVAL;
+    options->com_baud = (uint32_t)baud;
+    return 0;
+}
+
+static int read_tsc(struct options *options, struct text value)
+{
+    uint64_t mhz;
+    int error = read_number(value, TSC_MHZ_MIN, TSC_MHZ_MAX, &mhz);
+
+    if (!error)
+        options->tsc_hz = mhz * 1000000;
+    return error;
+}
+
+static int read_slice(struct options *options, struct text value)
+{
+    uint64_t slice;
+    int error = read_number(value, SLICE_MIN_US, SLICE_MAX_US, &slice);
+
+    if (!error)
+        options->slice_us = (uint32_t)slice;
+    return error;
+}
+
+/* A word alone: no value. */
+static int read_tour(struct options *options, struct text value)
+{
+    if (value.bytes)
+        return -EINVAL;
+    options->tour = true;
+    return 0;
+}
+
+static const struct option {
+    const char *name;
+    const char *expected;
+    int (*read)(struct options *options, struct text value);
+} table[] = {
+    {"log",    "log=exits or log=exits:NAME,... with up to 16 names", read_log},
+    {"cpus",   "cpus=N, 0 (all) to 65535",                            read_cpus},
+    {"onidle", "onidle=halt, poweroff or reboot",                     read_onidle},
+    {"com",    "com=none or com=PORT[,BAUD], com1 to com4 or a number, BAUD dividing 115200",
+                                                                      read_com},
+    {"tsc",    "tsc=MHZ, 10 to 100000",                               read_tsc},
+    {"slice",  "slice=US, 10 to 1000000 microseconds",                read_slice},
+    {"tour",   "tour alone",                                          read_tour},
+};
+
+/* One line: the word, cut where it is long, and what is wrong with it. */
+static void complain(options_report_fn *report, struct text word, const char *problem,
+                     const char *detail)
+{
+    char message[OPTIONS_ERROR_MAX];
+
+    snprintf(message, sizeof(message), "option %.*s: %s%s", (int)MIN(word.length, (size_t)SHOWN),
+             word.bytes, problem, detail);
+    for (char *c = message; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?'; /* one line stays one line */
+    }
+    report(message);
+}
+
+/* Reads one word: NAME or NAME=VALUE. `*seen` has bit n when table[n] was there. */
+static void read_word(struct text word, struct options *options, uint32_t *seen,
+                      options_report_fn *report)
+{
+    struct text value = word;
+    struct text name = cut(&value, '=');
+
+    for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
+        if (!equals(name, table[i].name))
+            continue;
+        if (*seen & BIT(i)) {
+            complain(report, word, "a duplicate, the first one counts: ", table[i].name);
+            return;
+        }
+        *seen |= (uint32_t)BIT(i);
+
+        struct options changed = *options;
+        if (table[i].read(&changed, value) == 0)
+            *options = changed;
+        else
+            complain(report, word, "bad value, expected ", table[i].expected);
+        return;
+    }
+    complain(report, word, "unknown", "");
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+void options_parse(const char *command_line, struct options *options, options_report_fn *report)
+{
+    uint32_t seen = 0;
+
+    memset(options, 0, sizeof(*options));
+    options->com_port = COM_PORT_DEFAULT;
+    options->com_baud = COM_BAUD_DEFAULT;
+    options->slice_us = SLICE_DEFAULT_US;
+
+    for (const char *at = command_line; *at;) {
+        struct text word = {at, 0};
+        while (*at && !is_blank(*at))
+            at++;
+        word.length = (size_t)(at - word.bytes);
+        if (word.length > 0)
+            read_word(word, options, &seen, report);
+        while (is_blank(*at))
+            at++;
+    }
+}
