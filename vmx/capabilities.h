@@ -45,6 +45,7 @@ enum vmx_processor {
     PROC_RDTSC_EXITING = 1u << 12,
     PROC_CR3_LOAD_EXITING = 1u << 15,
     PROC_CR3_STORE_EXITING = 1u << 16,
+    PROC_TERTIARY_CONTROLS = 1u << 17,
     PROC_CR8_LOAD_EXITING = 1u << 19,
     PROC_CR8_STORE_EXITING = 1u << 20,
     PROC_TPR_SHADOW = 1u << 21,
@@ -81,6 +82,8 @@ enum vmx_secondary {
     SEC_EPT_VIOLATION_VE = 1u << 18,
     SEC_XSAVES = 1u << 20,
     SEC_MODE_BASED_EXECUTE = 1u << 22,
+    SEC_SUB_PAGE_WRITE = 1u << 23,
+    SEC_PT_GUEST_PHYSICAL = 1u << 24,
     SEC_TSC_SCALING = 1u << 25,
     SEC_USER_WAIT_AND_PAUSE = 1u << 26,
 };
@@ -95,6 +98,9 @@ enum vmx_exit_control {
     EXITC_SAVE_EFER = 1u << 20,
     EXITC_LOAD_EFER = 1u << 21,
     EXITC_SAVE_PREEMPTION_TIMER = 1u << 22,
+    EXITC_CLEAR_RTIT_CTL = 1u << 25,
+    EXITC_LOAD_CET = 1u << 28,
+    EXITC_LOAD_PKRS = 1u << 29,
 };
 
 enum vmx_entry_control {
@@ -105,7 +111,41 @@ enum vmx_entry_control {
     ENTRYC_LOAD_PERF_GLOBAL_CTRL = 1u << 13,
     ENTRYC_LOAD_PAT = 1u << 14,
     ENTRYC_LOAD_EFER = 1u << 15,
+    ENTRYC_LOAD_BNDCFGS = 1u << 16,
+    ENTRYC_LOAD_RTIT_CTL = 1u << 18,
+    ENTRYC_LOAD_UINV = 1u << 19,
+    ENTRYC_LOAD_CET = 1u << 20,
+    ENTRYC_LOAD_LBR_CTL = 1u << 21,
+    ENTRYC_LOAD_PKRS = 1u << 22,
 };
+
+/* Bits of the other capability MSRs. */
+#define BASIC_REVISION_MASK       0x7fffffffull /* A.1: VMCS revision identifier */
+#define BASIC_32BIT_ADDRESSES     BIT(48)       /* A.1: VMX structures lie below 4 GiB */
+#define BASIC_TRUE_CONTROLS       BIT(55)       /* A.1: the TRUE MSRs exist */
+#define BASIC_ANY_ERROR_CODE      BIT(56)       /* A.1: exceptions with or without error code */
+#define MISC_PREEMPTION_SHIFT     0x1full       /* A.6: one count every 2^shift TSC ticks */
+#define MISC_ACTIVITY_HLT         BIT(6)
+#define MISC_ACTIVITY_SHUTDOWN    BIT(7)
+#define MISC_ACTIVITY_WAIT_SIPI   BIT(8)
+#define MISC_CR3_TARGETS(misc)    (((misc) >> 16) & 0x1ff)
+#define MISC_MSR_LIST_MAX(misc)   (512u * ((unsigned)((misc) >> 25 & 7) + 1))
+#define MISC_ZERO_LENGTH_INJECT   BIT(30)       /* software events with an instruction length of 0 */
+#define EPT_CAP_EXECUTE_ONLY      BIT(0)        /* A.10 */
+#define EPT_CAP_WALK_4            BIT(6)
+#define EPT_CAP_WALK_5            BIT(7)
+#define EPT_CAP_UC                BIT(8)
+#define EPT_CAP_WB                BIT(14)
+#define EPT_CAP_2M                BIT(16)
+#define EPT_CAP_1G                BIT(17)
+#define EPT_CAP_INVEPT            BIT(20)
+#define EPT_CAP_ACCESSED_DIRTY    BIT(21)
+#define EPT_CAP_SHADOW_STACK      BIT(23)
+#define EPT_CAP_INVEPT_SINGLE     BIT(25)
+#define EPT_CAP_INVEPT_ALL        BIT(26)
+#define VPID_CAP_INVVPID          BIT(32)
+#define VPID_CAP_INVVPID_SINGLE   BIT(41)
+#define VPID_CAP_INVVPID_ALL      BIT(42)
 
 /* Resolves one control word: every `required` bit must be allowed to be 1; `wanted` bits are set
  * where allowed; all others are 0 where allowed, and those that must be 1 are 1 (default1).
