@@ -134,7 +134,7 @@ static bool has_signature(const uint8_t *bytes, const char *signature)
     return memcmp(bytes, signature, 4) == 0;
 }
 
-/* Maps the table with `signature` at `address` and verifies it. Returns 0, or -EINVAL with a line. */
+/* Maps the table with `signature` at `address` and verifies it. Returns 0, or -EINVAL. */
 static int open_table(struct parser *parser, uint64_t address, const char *signature,
                       struct table *table)
 {
@@ -240,7 +240,7 @@ static const struct madt_reader {
     {MADT_LOCAL_X2APIC,        16, read_local_x2apic},
 };
 
-/* `size` bytes of `entry` are there. Returns false when its type needs more; others are left alone. */
+/* `size` bytes of `entry` are there. Returns false when its type needs more. */
 static bool read_madt_entry(struct acpi_info *info, const uint8_t *entry, uint8_t size)
 {
     for (size_t i = 0; i < ARRAY_SIZE(madt_readers); i++) {
@@ -288,7 +288,7 @@ static uint32_t gas_port(const struct table *fadt, size_t offset)
     return (uint32_t)address;
 }
 
-/* A register block has an old 32-bit port and, in the same table, a GAS that wins unless it is 0. */
+/* A register block has an old 32-bit port and, further behind, a GAS that wins unless it is 0. */
 static uint32_t fadt_port(const struct table *fadt, size_t old, size_t extended)
 {
     if (field(fadt, extended + GAS_ADDRESS, 8) != 0)

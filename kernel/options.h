@@ -17,7 +17,8 @@ struct options {
     char log_names[OPTIONS_LOG_NAMES][OPTIONS_NAME_MAX];
     uint32_t max_cpus;        /* cpus=N: use at most N cores (0: all) */
     enum onidle onidle;       /* onidle=halt|poweroff|reboot: when all guests have ended */
-    uint16_t com_port;        /* com=PORT, com1 ... com4: the UART (default 0x3f8), 0: none (com=none) */
+    uint16_t com_port;        /* com=PORT, PORT also com1 ... com4: the UART (default 0x3f8);
+                                 0: none (com=none) */
     uint32_t com_baud;        /* com=PORT,BAUD (default 115200) */
     uint64_t tsc_hz;          /* tsc=MHZ: the TSC's frequency, not calibrated (0: calibrate) */
     uint32_t slice_us;        /* slice=US: time slice in microseconds (default 1000) */

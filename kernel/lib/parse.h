@@ -7,7 +7,8 @@
 #include "kernel/lib/types.h"
 
 /* Reads the `length` bytes of `text` as decimal or, behind 0x, hexadecimal digits. Returns 0,
- * -EINVAL when they are no number, -ERANGE when it does not fit; `*value` changes on success only. */
+ * -EINVAL when they are no number, -ERANGE when it does not fit; `*value` changes on success
+ * only. */
 MUST_CHECK int parse_u64(const char *text, size_t length, uint64_t *value);
 
 /* The same with an optional last letter K, M or G: times 2^10, 2^20, 2^30. */

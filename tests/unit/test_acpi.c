@@ -760,7 +760,7 @@ static void test_s5_packages(void **state)
         {AML(S5_NAMED "\x05\x01\x0b\x05\x06"), 5, 6},             /* both in one number */
         {AML(S5_NAMED "\x04\x01\x0a\x05"), 5, 0},
         {AML("_S5_ is a name here" S5_SEABIOS), 0, 0},
-        {AML("\x5c_S5_\x12\x06\x02\x0a\x01\x0a\x01 then" S5_NAMED "\x06\x02\x0a\x02\x0a\x03"), 2, 3},
+        {AML("\x5c_S5_\x12\x06\x02\x0a\x01\x0a\x01" S5_NAMED "\x06\x02\x0a\x02\x0a\x03"), 2, 3},
         {AML(S5_NAMED "\x06\x02\x0a\x08\x0a\x00"), -1, -1},       /* SLP_TYP has three bits */
         {AML(S5_NAMED "\x06\x02\x0a\x00\x0a\x08"), -1, -1},
         {AML(S5_NAMED "\x06\x00\x0a\x01\x0a\x01"), -1, -1},       /* no elements */

@@ -151,8 +151,8 @@ static int parse_bytes(const uint8_t *bytes, size_t size)
             const char *string = info.modules[i].string;
             assert_true(string >= low && string + strlen(string) < high);
         }
-        assert_true(info.command_line[0] == 0 || info.command_line >= low);
-        assert_true(info.command_line[0] == 0 || info.command_line + strlen(info.command_line) < high);
+        const char *line = info.command_line;
+        assert_true(line[0] == 0 || (line >= low && line + strlen(line) < high));
         const char *rsdp = info.rsdp;
         assert_true(!rsdp || (rsdp >= low && rsdp + info.rsdp_size <= high));
     } else {

@@ -234,7 +234,8 @@ static void test_string_functions_against_libc(void **state)
             ours[j] = theirs[j] = "ab\0\xff"[rand() % 40 / 13];
             other[j] = rand() % 20 ? ours[j] : 'c';
         }
-        size_t size = (size_t)(rand() % 32), to = (size_t)(rand() % 32), from = (size_t)(rand() % 32);
+        size_t size = (size_t)(rand() % 32);
+        size_t to = (size_t)(rand() % 32), from = (size_t)(rand() % 32);
         int wanted = "abc\0\xff"[rand() % 5];
 
 #define SIGN(x) (((x) > 0) - ((x) < 0))

@@ -220,7 +220,8 @@ static void test_long_lines(void **state)
 
 static void test_every_prefix_is_survived(void **state)
 {
-    static const char whole[] = "ring-a vcpus=1 \"cmdline=a \\\"b\\\" \\\\c\" mem=0x400000 mem=8M x";
+    static const char whole[] =
+        "ring-a vcpus=1 \"cmdline=a \\\"b\\\" \\\\c\" mem=0x400000 mem=8M x";
     char line[sizeof(whole)];
 
     (void)state;

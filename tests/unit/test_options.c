@@ -73,7 +73,8 @@ static void test_defaults(void **state)
 static void test_all_together(void **state)
 {
     (void)state;
-    accepted(" log=exits:CPUID,HLT cpus=2\tonidle=poweroff  com=com2,9600 tsc=2900 slice=500 tour ");
+    accepted(" log=exits:CPUID,HLT cpus=2\tonidle=poweroff  com=com2,9600 tsc=2900 slice=500 "
+             "tour ");
     assert_true(options.log_exits);
     assert_int_equal(options.log_name_count, 2);
     assert_string_equal(options.log_names[0], "CPUID");
@@ -210,7 +211,7 @@ static void test_unknown_words(void **state)
     refused("cpu=2", "option cpu=2", "unknown");
     refused("=2", "option =2", "unknown");
     refused("\x1b[2J\n", "option ?[2J?", "unknown");
-    refused("a-word-that-is-very-long-indeed-and-goes-on-and-on-and-on-for-more-than-a-line-can-hold-"
+    refused("a-word-that-is-very-long-indeed-and-goes-on-and-on-and-on-for-more-than-a-line-holds-"
             "so-that-it-would-fill-the-whole-message-and-leave-no-place-for-what-is-wrong-with-it",
             "option a-word-that-is-very-long", "unknown");
 }
