@@ -45,8 +45,9 @@ void vmx_features_describe(const struct vmx_features *features, char *text, size
 unsigned vmx_ept_max_order(void);
 
 /* What the rules of VMX forbid, tried on the calling processor, each refusal on a log line with
- * its SDM section. Leaves the processor as it found it: outside VMX operation. */
-void vmx_tour(void);
+ * its SDM section. Leaves the processor as it found it: outside VMX operation. `ask_for_init` makes
+ * another processor send an INIT to this one and returns when it was sent; NULL: there is none. */
+void vmx_tour(void (*ask_for_init)(void));
 
 /* ---- One virtual processor ------------------------------------------------------------------ */
 
@@ -132,8 +133,9 @@ struct vm_exit {
  * failed entry (bit 31) is an exit with entry_failed. Interrupts are off before and after. */
 MUST_CHECK int vmx_run(struct vmx_vcpu *vcpu, struct vm_exit *exit, char error[VMX_ERROR_MAX]);
 
-/* Time until the preemption timer (exit 52) ends the guest's stay, in TSC ticks from the entry. */
-void vmx_preemption_set(struct vmx_vcpu *vcpu, uint64_t ticks);
+/* Time until the preemption timer (exit 52) ends the guest's stay, in TSC ticks from the entry.
+ * Returns false when the processor has no such timer. */
+bool vmx_preemption_set(struct vmx_vcpu *vcpu, uint64_t ticks);
 
 /* SDM's name of a basic exit reason, as in Appendix C ("CPUID", "EPT violation" ...); "reserved"
  * for a number that has none. */
@@ -177,7 +179,7 @@ void vmx_reflect_exception(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
 void vmx_redeliver_event(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
 
 /* The guest's MOV to CR0/CR3/CR4/CR8, CLTS, LMSW, and MOV from CR3/CR8. 0: done, skip the
- * instruction. -EINVAL: #GP(0). -ENOTSUP: a mode that needs "unrestricted guest". */
+ * instruction. -EINVAL: #GP(0). -EOPNOTSUPP: a mode that needs "unrestricted guest". */
 MUST_CHECK int vmx_cr_access(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
 
 /* A write of IA32_EFER. 0, or -EINVAL: #GP(0). */

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* The local APIC of the calling processor (SDM Vol. 3A, chapter 10): x2APIC where the processor has
+ * it, else xAPIC. What Atoll needs of it: IPIs to start, wake and stop processors, and a timer to
+ * sleep by. */
+#ifndef KERNEL_CPU_APIC_H
+#define KERNEL_CPU_APIC_H
+
+#include "kernel/lib/types.h"
+
+/* Once, on the boot processor: chooses the mode, maps the registers (xAPIC), masks the 8259s.
+ * Returns 0, or -ENODEV when the processor has no local APIC, -ENOMEM. */
+MUST_CHECK int apic_setup(uint64_t address);
+
+/* On each processor: enables its APIC. Afterwards apic_id() is its id. */
+void apic_enable(void);
+
+uint32_t apic_id(void);
+bool apic_is_x2apic(void);
+void apic_eoi(void);
+
+/* IPIs to one processor. All wait, for a bounded time, until the APIC has taken them (xAPIC). */
+void apic_send_init(uint32_t target);
+void apic_send_startup(uint32_t target, uint8_t page);
+void apic_send_nmi(uint32_t target);
+void apic_send(uint32_t target, uint8_t vector);
+
+/* An NMI to all processors but this one. */
+void apic_send_nmi_others(void);
+
+/* Interrupts this processor with VECTOR_TIMER when the TSC reaches `deadline` (soon after, if it
+ * has). The one-shot timer, used without TSC-deadline mode, must have been calibrated. */
+void apic_timer_arm(uint64_t deadline);
+void apic_timer_stop(void);
+
+/* Measures the one-shot timer against the TSC. Nothing to do in TSC-deadline mode. */
+void apic_timer_calibrate(uint64_t tsc_hz);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/* The boot story: from the boot loader's hand-over to the last guest's end. */
+#include <string.h>
+
+#include "drivers/serial/uart16550.h"
+#include "kernel/acpi.h"
+#include "kernel/boot_info.h"
+#include "kernel/cpu/apic.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/power.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/cpu/time.h"
+#include "kernel/lib/x86.h"
+#include "kernel/log.h"
+#include "kernel/mm/frames.h"
+#include "kernel/mm/memory.h"
+#include "kernel/mm/paging.h"
+#include "kernel/mm/phys.h"
+#include "kernel/options.h"
+#include "kernel/panic.h"
+#include "kernel/vm/cores.h"
+#include "kernel/vm/exit_log.h"
+#include "kernel/vm/probe.h"
+#include "kernel/vm/summary.h"
+#include "kernel/vm/vm.h"
+
+#define ERROR_MAX 200
+
+void kernel_main(uint32_t magic, uint32_t information);
+
+extern char image_start[], image_end[]; /* physical: kernel.ld */
+
+static struct boot_info boot_info;
+static struct options options;
+static struct acpi_info acpi;
+
+/* The end of everything: what the user asked for, once the log is out. */
+static _Noreturn void end(void)
+{
+    log_flush();
+    if (options.onidle == ONIDLE_POWEROFF)
+        power_off();
+    if (options.onidle == ONIDLE_REBOOT)
+        power_reboot();
+    power_halt();
+}
+
+/* The machine cannot run guests. Not a bug: one line that says why. */
+static _Noreturn void refuse(const char *reason)
+{
+    log_info("refused: %s", reason);
+    end();
+}
+
+/* The boot loader's information lies in memory that is to be handed out: work on a copy. */
+static const char *read_boot_info(uint32_t magic, uint32_t address)
+{
+    static char copy[BOOT_INFO_MAX_SIZE] __attribute__((aligned(8)));
+    static char error[BOOT_ERROR_MAX];
+    if (magic != MULTIBOOT2_BOOTLOADER_MAGIC)
+        return "not started by a multiboot2 boot loader";
+    const struct boot_range image = {(uint64_t)image_start, (uint64_t)image_end};
+    const void *information = phys_to_virt(HPA(address));
+    uint32_t size;
+    memcpy(&size, information, sizeof size);
+    if (size > sizeof copy || (uint64_t)address + size > 4 * GIB)
+        return "the multiboot2 information is larger than 256 KiB";
+    memcpy(copy, information, size);
+    return boot_info_parse(copy, sizeof copy, image, &boot_info, error) ? error : NULL;
+}
+
+static void report_option(const char *message)
+{
+    log_info("option: %s", message);
+}
+
+/* The serial port first: whoever is refused wants to read why. */
+static void start_log(void)
+{
+    static const struct log_sink serial = {uart_put, uart_flush};
+    options_parse(boot_info.command_line ? boot_info.command_line : "", &options, report_option);
+    if (uart_init(options.com_port, options.com_baud) == 0)
+        log_set_sink(&serial);
+    log_info("Atoll " ATOLL_VERSION ", %s", boot_info.boot_loader ? boot_info.boot_loader : "");
+}
+
+static void read_acpi(void)
+{
+    static char error[ACPI_ERROR_MAX];
+    if (acpi_parse(boot_info.rsdp, boot_info.rsdp_size, paging_map_readable, &acpi, error)) {
+        log_info("ACPI: %s; one core only", error);
+        acpi.cpu_count = 0;
+    }
+    power_init(&acpi);
+}
+
+static const char *start_time(void)
+{
+    uint64_t boot = rdtsc();
+    const char *how = time_init(options.tsc_hz, acpi.pm_timer_port);
+    if (!how)
+        return "the frequency of the TSC cannot be found; give it by the option tsc=MHZ";
+    log_set_clock(time_tsc_hz(), boot);
+    bool clock = time_read_rtc();
+    log_info("TSC at %llu.%03llu MHz, %s%s", (unsigned long long)(time_tsc_hz() / 1000000),
+             (unsigned long long)(time_tsc_hz() / 1000 % 1000), how,
+             clock ? "" : "; no real-time clock");
+    apic_timer_calibrate(time_tsc_hz());
+    return NULL;
+}
+
+static const char *start_apic(void)
+{
+    if (apic_setup(acpi.local_apic_address))
+        return "the processor has no local APIC";
+    apic_enable();
+    this_cpu()->apic_id = apic_id();
+    return NULL;
+}
+
+static void create_guests(void)
+{
+    uint64_t free = frames_free_count();
+    for (uint32_t i = 0; i < boot_info.module_count; i++) {
+        const struct boot_module *module = &boot_info.modules[i];
+        size_t size = module->range.end - module->range.start;
+        const void *file = paging_map_readable(HPA(module->range.start), size);
+        if (file)
+            vm_create(module->string, file, size);
+    }
+    log_info("%u of %u guests created, %llu of %llu MiB free", vms_alive(), boot_info.module_count,
+             (unsigned long long)(frames_free_count() * PAGE_SIZE / MIB),
+             (unsigned long long)(free * PAGE_SIZE / MIB));
+}
+
+void kernel_main(uint32_t magic, uint32_t information)
+{
+    static char error[ERROR_MAX];
+    hpa_t low_page;
+    const char *reason;
+
+    cpu_init_boot();
+    reason = read_boot_info(magic, information);
+    start_log();
+    if (reason)
+        refuse(reason);
+    const struct boot_range image = {(uint64_t)image_start, (uint64_t)image_end};
+    if (memory_init(&boot_info, image, &low_page, error))
+        refuse(error);
+    if (cpu_stacks(this_cpu(), false))
+        refuse("no memory for the boot processor's stacks");
+    cpu_protect();
+    read_acpi();
+    panic_set_hooks(smp_stop_others, end);
+    if ((reason = start_apic()) || (reason = start_time()))
+        refuse(reason);
+    cores_start(&acpi, &options, low_page);
+    if (options.tour)
+        cores_tour();
+    if (cores_enable_vmx(error))
+        refuse(error);
+    cores_prepare(&options);
+    exit_log_init(&options);
+    if (options.tour)
+        probe_enable();
+    create_guests();
+    cores_run();
+    summary_print();
+    end();
+}

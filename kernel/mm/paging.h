@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* The host's page tables (SDM Vol. 3A, chapter 4): the kernel image with each section's own rights,
+ * all RAM in the direct map, stacks between guard pages, devices uncached. Nothing is writable and
+ * executable. */
+#ifndef KERNEL_MM_PAGING_H
+#define KERNEL_MM_PAGING_H
+
+#include "kernel/boot_info.h"
+#include "kernel/lib/types.h"
+
+#define PAGING_WRITE    BIT(1)
+#define PAGING_UNCACHED BIT(4)
+#define PAGING_EXECUTE  BIT(62) /* ours: turned into the absence of NX */
+
+#define STACKS_BASE  0xffffc00000000000ull /* kernel/cpu/cpu.c */
+#define DEVICES_BASE 0xffffd00000000000ull
+
+/* Builds the tables from frames below 4 GiB and switches to them: the image, the low MiB, and the
+ * `count` ranges of RAM into the direct map. Returns 0 or -ENOMEM. */
+MUST_CHECK int paging_init(const struct boot_range *ram, size_t count);
+
+/* Loads the tables on another processor. */
+void paging_load(void);
+
+/* The value of CR3, for the VMCS host state. */
+uint64_t paging_root(void);
+
+/* Maps [physical, physical + size), whole pages, at `virtual` with rights (PAGING_* bits), in the
+ * largest pages that fit. What is mapped there already stays. Returns 0 or -ENOMEM. */
+MUST_CHECK int paging_map(uint64_t virtual, hpa_t physical, uint64_t size, uint64_t rights);
+
+/* Makes physical memory readable in the direct map, for firmware tables outside RAM. Returns the
+ * pointer, or NULL. */
+const void *paging_map_readable(hpa_t physical, size_t size);
+
+/* Maps device registers, uncached and writable. Returns the pointer, or NULL. */
+volatile void *paging_map_device(hpa_t physical, size_t size);
+
+#endif

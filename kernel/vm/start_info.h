@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* What a PVH guest finds at its entry (xen/arch-x86/hvm/start_info.h): struct hvm_start_info, the
+ * memory map and the command line, in one page of its RAM. */
+#ifndef KERNEL_VM_START_INFO_H
+#define KERNEL_VM_START_INFO_H
+
+#include "kernel/vm/elf_image.h"
+#include "kernel/vm/guest_memory.h"
+
+/* Writes them into a page below the hole that no segment of `image` touches, from the top of RAM
+ * downwards. Returns 0 and its address, or -ENOSPC when the image fills the RAM. */
+MUST_CHECK int start_info_write(const struct guest_memory *memory, const struct elf_image *image,
+                                const char *command_line, gpa_t *address);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The MSR bitmap: four parts of 1 KiB, read low, read high, write low, write high. A set bit exits. */
+#include "vmx/msr_bitmap.h"
+
+#include <linux/errno.h>
+#include <string.h>
+
+#define LOW_LAST   0x1fffu
+#define HIGH_FIRST 0xc0000000u
+#define HIGH_LAST  0xc0001fffu
+#define PART       1024
+#define WRITES     (2 * PART) /* from the read half to the write half */
+
+int msr_bitmap_build(uint8_t bitmap[PAGE_SIZE], const uint32_t *msrs, size_t count)
+{
+    memset(bitmap, 0xff, PAGE_SIZE);
+    for (size_t i = 0; i < count; i++) {
+        bool low = msrs[i] <= LOW_LAST;
+        if (!low && (msrs[i] < HIGH_FIRST || msrs[i] > HIGH_LAST))
+            return -EINVAL;
+        uint32_t bit = msrs[i] & LOW_LAST;
+        uint8_t *reads = bitmap + (low ? 0 : PART) + bit / 8;
+        uint8_t open = (uint8_t)~(1u << (bit % 8));
+        reads[0] &= open;
+        reads[WRITES] &= open;
+    }
+    return 0;
+}
