@@ -7,6 +7,7 @@
 #include <stdarg.h>
 
 #include "kernel/lib/format.h"
+#include "vmx/msr_names.h"
 
 const char *vmx_exit_name(uint32_t reason)
 {
@@ -61,127 +62,15 @@ static const char *const exception_names[32] = {
     [20] = "#VE", [21] = "#CP",
 };
 
-/* Runs of MSRs (SDM Vol. 4); a run of more than one shows its offset from `first`. */
-static const struct msr_name {
-    uint32_t first, last;
-    const char *name;
-} msr_names[] = {
-    {0x10, 0x10, "IA32_TIME_STAMP_COUNTER"},
-    {0x17, 0x17, "IA32_PLATFORM_ID"},
-    {0x1b, 0x1b, "IA32_APIC_BASE"},
-    {0x3a, 0x3a, "IA32_FEATURE_CONTROL"},
-    {0x3b, 0x3b, "IA32_TSC_ADJUST"},
-    {0x48, 0x48, "IA32_SPEC_CTRL"},
-    {0x49, 0x49, "IA32_PRED_CMD"},
-    {0x79, 0x79, "IA32_BIOS_UPDT_TRIG"},
-    {0x8b, 0x8b, "IA32_BIOS_SIGN_ID"},
-    {0x9b, 0x9b, "IA32_SMM_MONITOR_CTL"},
-    {0xc1, 0xc8, "IA32_PMC"},
-    {0xce, 0xce, "MSR_PLATFORM_INFO"},
-    {0xe1, 0xe1, "IA32_UMWAIT_CONTROL"},
-    {0xe7, 0xe7, "IA32_MPERF"},
-    {0xe8, 0xe8, "IA32_APERF"},
-    {0xfe, 0xfe, "IA32_MTRRCAP"},
-    {0x10a, 0x10a, "IA32_ARCH_CAPABILITIES"},
-    {0x10b, 0x10b, "IA32_FLUSH_CMD"},
-    {0x140, 0x140, "MSR_MISC_FEATURES_ENABLES"},
-    {0x174, 0x174, "IA32_SYSENTER_CS"},
-    {0x175, 0x175, "IA32_SYSENTER_ESP"},
-    {0x176, 0x176, "IA32_SYSENTER_EIP"},
-    {0x179, 0x179, "IA32_MCG_CAP"},
-    {0x17a, 0x17a, "IA32_MCG_STATUS"},
-    {0x17b, 0x17b, "IA32_MCG_CTL"},
-    {0x186, 0x18d, "IA32_PERFEVTSEL"},
-    {0x198, 0x198, "IA32_PERF_STATUS"},
-    {0x199, 0x199, "IA32_PERF_CTL"},
-    {0x19a, 0x19a, "IA32_CLOCK_MODULATION"},
-    {0x19b, 0x19b, "IA32_THERM_INTERRUPT"},
-    {0x19c, 0x19c, "IA32_THERM_STATUS"},
-    {0x1a0, 0x1a0, "IA32_MISC_ENABLE"},
-    {0x1a2, 0x1a2, "MSR_TEMPERATURE_TARGET"},
-    {0x1b0, 0x1b0, "IA32_ENERGY_PERF_BIAS"},
-    {0x1c4, 0x1c4, "IA32_XFD"},
-    {0x1c5, 0x1c5, "IA32_XFD_ERR"},
-    {0x1d9, 0x1d9, "IA32_DEBUGCTL"},
-    {0x200, 0x21f, "IA32_MTRR_PHYSBASE/PHYSMASK"},
-    {0x250, 0x250, "IA32_MTRR_FIX64K_00000"},
-    {0x258, 0x259, "IA32_MTRR_FIX16K"},
-    {0x268, 0x26f, "IA32_MTRR_FIX4K"},
-    {0x277, 0x277, "IA32_PAT"},
-    {0x2ff, 0x2ff, "IA32_MTRR_DEF_TYPE"},
-    {0x309, 0x30c, "IA32_FIXED_CTR"},
-    {0x345, 0x345, "IA32_PERF_CAPABILITIES"},
-    {0x38d, 0x38d, "IA32_FIXED_CTR_CTRL"},
-    {0x38e, 0x38e, "IA32_PERF_GLOBAL_STATUS"},
-    {0x38f, 0x38f, "IA32_PERF_GLOBAL_CTRL"},
-    {0x390, 0x390, "IA32_PERF_GLOBAL_OVF_CTRL"},
-    {0x400, 0x47f, "IA32_MC (machine-check banks)"},
-    {0x480, 0x480, "IA32_VMX_BASIC"},
-    {0x481, 0x481, "IA32_VMX_PINBASED_CTLS"},
-    {0x482, 0x482, "IA32_VMX_PROCBASED_CTLS"},
-    {0x483, 0x483, "IA32_VMX_EXIT_CTLS"},
-    {0x484, 0x484, "IA32_VMX_ENTRY_CTLS"},
-    {0x485, 0x485, "IA32_VMX_MISC"},
-    {0x486, 0x489, "IA32_VMX_CR_FIXED"},
-    {0x48a, 0x48a, "IA32_VMX_VMCS_ENUM"},
-    {0x48b, 0x48b, "IA32_VMX_PROCBASED_CTLS2"},
-    {0x48c, 0x48c, "IA32_VMX_EPT_VPID_CAP"},
-    {0x48d, 0x490, "IA32_VMX_TRUE_CTLS"},
-    {0x491, 0x491, "IA32_VMX_VMFUNC"},
-    {0x560, 0x560, "IA32_RTIT_OUTPUT_BASE"},
-    {0x570, 0x570, "IA32_RTIT_CTL"},
-    {0x606, 0x606, "MSR_RAPL_POWER_UNIT"},
-    {0x6a0, 0x6a0, "IA32_U_CET"},
-    {0x6a2, 0x6a2, "IA32_S_CET"},
-    {0x6e0, 0x6e0, "IA32_TSC_DEADLINE"},
-    {0x770, 0x770, "IA32_PM_ENABLE"},
-    {0x774, 0x774, "IA32_HWP_REQUEST"},
-    {0x802, 0x802, "IA32_X2APIC_APICID"},
-    {0x803, 0x803, "IA32_X2APIC_VERSION"},
-    {0x808, 0x808, "IA32_X2APIC_TPR"},
-    {0x80a, 0x80a, "IA32_X2APIC_PPR"},
-    {0x80b, 0x80b, "IA32_X2APIC_EOI"},
-    {0x80d, 0x80d, "IA32_X2APIC_LDR"},
-    {0x80f, 0x80f, "IA32_X2APIC_SIVR"},
-    {0x810, 0x817, "IA32_X2APIC_ISR"},
-    {0x818, 0x81f, "IA32_X2APIC_TMR"},
-    {0x820, 0x827, "IA32_X2APIC_IRR"},
-    {0x828, 0x828, "IA32_X2APIC_ESR"},
-    {0x82f, 0x82f, "IA32_X2APIC_LVT_CMCI"},
-    {0x830, 0x830, "IA32_X2APIC_ICR"},
-    {0x832, 0x832, "IA32_X2APIC_LVT_TIMER"},
-    {0x833, 0x833, "IA32_X2APIC_LVT_THERMAL"},
-    {0x834, 0x834, "IA32_X2APIC_LVT_PMI"},
-    {0x835, 0x836, "IA32_X2APIC_LVT_LINT"},
-    {0x837, 0x837, "IA32_X2APIC_LVT_ERROR"},
-    {0x838, 0x838, "IA32_X2APIC_INIT_COUNT"},
-    {0x839, 0x839, "IA32_X2APIC_CUR_COUNT"},
-    {0x83e, 0x83e, "IA32_X2APIC_DIV_CONF"},
-    {0x83f, 0x83f, "IA32_X2APIC_SELF_IPI"},
-    {0xda0, 0xda0, "IA32_XSS"},
-    {0xc0000080, 0xc0000080, "IA32_EFER"},
-    {0xc0000081, 0xc0000081, "IA32_STAR"},
-    {0xc0000082, 0xc0000082, "IA32_LSTAR"},
-    {0xc0000083, 0xc0000083, "IA32_CSTAR"},
-    {0xc0000084, 0xc0000084, "IA32_FMASK"},
-    {0xc0000100, 0xc0000100, "IA32_FS_BASE"},
-    {0xc0000101, 0xc0000101, "IA32_GS_BASE"},
-    {0xc0000102, 0xc0000102, "IA32_KERNEL_GS_BASE"},
-    {0xc0000103, 0xc0000103, "IA32_TSC_AUX"},
-};
-
 static void add_msr(struct line *line, uint32_t msr)
 {
+    const struct msr_name *row = msr_name_find(msr);
+
     add(line, "msr=0x%x", msr);
-    for (unsigned i = 0; i < ARRAY_SIZE(msr_names); i++) {
-        const struct msr_name *row = &msr_names[i];
-        if (msr < row->first || msr > row->last)
-            continue;
+    if (row)
         add(line, " %s", row->name);
-        if (row->last > row->first)
-            add(line, "+%u", msr - row->first);
-        return;
-    }
+    if (row && row->last > row->first)
+        add(line, "+%u", msr - row->first);
 }
 
 /* The register's name and value. RSP is in the VMCS, not among the general registers. */
@@ -492,7 +381,7 @@ static void describe_io(struct line *line, const struct vm_exit *exit, const uin
         if (io.rep)
             add(line, " count=0x%lx", gpr[VMX_RCX]);
     } else if (!io.in) {
-        add(line, " value=0x%lx", gpr[VMX_RAX] & (BIT(8 * io.size) - 1));
+        add(line, " value=0x%lx", gpr[VMX_RAX] & (uint64_t)(BIT(8 * MIN(io.size, 4)) - 1));
     }
 }
 
