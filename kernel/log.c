@@ -21,6 +21,14 @@ static const struct log_sink *sink;
 static uint64_t clock_hz, clock_start;
 static bool panicking;
 
+/* The block that is being put together, and the core that does so. */
+#define NO_CORE UINT32_MAX
+static char block[LOG_BLOCK_MAX];
+static size_t block_used;
+static uint32_t block_lines;
+static uint32_t block_core = NO_CORE;
+static struct spinlock block_lock;
+
 void log_set_sink(const struct log_sink *new_sink)
 {
     sink = new_sink;
@@ -71,27 +79,59 @@ static void report_lost(void)
     ring_put(line, (size_t)size);
 }
 
-/* `line` is whole: prefix, text and line end. */
-static void write_line(const char *line, size_t size)
+static void write_through(const char *bytes, size_t size)
 {
-    if (panicking) {
-        while (size > 0 && sink) {
-            size_t taken = sink->put(line, size);
-            line += taken;
-            size -= taken;
-            if (taken == 0)
-                sink->flush();
-        }
-        return;
+    while (size > 0 && sink) {
+        size_t taken = sink->put(bytes, size);
+        bytes += taken;
+        size -= taken;
+        if (taken == 0)
+            sink->flush();
     }
+}
+
+/* All of it or nothing: `bytes` are `lines` whole lines. */
+static void write_ring(const char *bytes, size_t size, uint32_t lines)
+{
     spin_lock(&lock);
     if (lost && ring_room() > 4 * LINE_BUFFER)
         report_lost();
     if (lost || ring_room() < size)
-        lost++;
+        lost += lines;
     else
-        ring_put(line, size);
+        ring_put(bytes, size);
     spin_unlock(&lock);
+}
+
+/* `line` is whole: prefix, text and line end. */
+static void write_line(const char *line, size_t size)
+{
+    if (panicking) {
+        write_through(line, size);
+    } else if (block_core == cpu_index() && block_used + size <= sizeof block) {
+        memcpy(block + block_used, line, size);
+        block_used += size;
+        block_lines++;
+    } else {
+        write_ring(line, size, 1);
+    }
+}
+
+void log_block_begin(void)
+{
+    if (spin_trylock(&block_lock))
+        block_core = cpu_index();
+}
+
+void log_block_end(void)
+{
+    if (block_core != cpu_index())
+        return;
+    block_core = NO_CORE;
+    write_ring(block, block_used, block_lines);
+    block_used = 0;
+    block_lines = 0;
+    spin_unlock(&block_lock);
 }
 
 static size_t finish_line(char *line, size_t size, size_t length)
@@ -179,4 +219,5 @@ void log_panic_mode(void)
         if (taken == 0)
             sink->flush();
     }
+    write_through(block, block_used);
 }

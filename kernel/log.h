@@ -34,6 +34,12 @@ void log_vline(const char *subject, const char *format, va_list args);
 /* A line about the hypervisor itself. */
 #define log_info(...) log_line("atoll", __VA_ARGS__)
 
+/* Lines of this core between these two calls appear together, no other line between them (unless
+ * another core has a block open already: nobody waits). At most LOG_BLOCK_MAX bytes. */
+#define LOG_BLOCK_MAX 8192
+void log_block_begin(void);
+void log_block_end(void);
+
 /* One line of a guest's console, without its newline. Control bytes and bytes above 0x7e are
  * written as \xNN. */
 void log_console_line(const char *guest, const char *text, size_t length);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The part of <string.h> (C11 7.24) that the kernel calls, and that GCC calls on its own for
- * structures (memcpy, memmove, memset, memcmp). Copies use the string instructions: fast on every
- * processor with ERMS, and without SSE registers, which hold guest state. */
+ * structures (memcpy, memmove, memset, memcmp). Copies use the string instructions, in words of eight
+ * bytes and then the rest: fast on every processor, and without SSE registers, which hold guest
+ * state. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -12,7 +13,10 @@
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
 {
     void *result = to;
+    size_t words = size / 8;
 
+    size %= 8;
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
     return result;
 }
@@ -20,8 +24,12 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size)
 void *memset(void *to, int value, size_t size)
 {
     void *result = to;
+    size_t words = size / 8;
+    uint64_t pattern = 0x0101010101010101ull * (uint8_t)value;
 
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(value) : "memory");
+    size %= 8;
+    __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(pattern) : "memory");
     return result;
 }
 

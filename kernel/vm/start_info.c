@@ -34,9 +34,8 @@ static bool touches_image(const struct elf_image *image, uint64_t page)
 static int find_page(const struct guest_memory *memory, const struct elf_image *image,
                      uint64_t *page)
 {
-    uint64_t at = guest_memory_low(memory);
-    while (at > PAGE_SIZE) { /* page 0 is left to catch null pointers */
-        at -= PAGE_SIZE;
+    uint64_t at = PAGE_SIZE; /* page 0 is left to catch null pointers */
+    for (; at + PAGE_SIZE <= guest_memory_low(memory); at += PAGE_SIZE) {
         if (!touches_image(image, at)) {
             *page = at;
             return 0;

@@ -7,8 +7,7 @@
 #include "kernel/vm/elf_image.h"
 #include "kernel/vm/guest_memory.h"
 
-/* Writes them into a page below the hole that no segment of `image` touches, from the top of RAM
- * downwards. Returns 0 and its address, or -ENOSPC when the image fills the RAM. */
+/* Writes them into the lowest page but page 0 that no segment of `image` touches. Returns 0 and its address, or -ENOSPC when the image fills the RAM. */
 MUST_CHECK int start_info_write(const struct guest_memory *memory, const struct elf_image *image,
                                 const char *command_line, gpa_t *address);
 

@@ -125,6 +125,19 @@ static void dump_instruction(const struct vcpu *vcpu, uint64_t rip)
     log_line(vcpu->name, "  bytes at rip:%s", count ? text : " not readable");
 }
 
+/* The exit, the registers, the bytes at RIP, and after a failed entry the auditor's findings. */
+static void describe_stop(const struct vcpu *vcpu, const struct vm_exit *exit)
+{
+    char decoded[LOG_LINE_MAX];
+    vmx_exit_describe(decoded, sizeof decoded, exit, vcpu->vmx.gpr);
+    log_line(vcpu->name, "  exit %u %s rip=0x%llx %s", exit->reason, vmx_exit_name(exit->reason),
+             (unsigned long long)exit->rip, decoded);
+    vmx_dump_guest(&vcpu->vmx, vcpu->name);
+    dump_instruction(vcpu, exit->rip);
+    if (exit->entry_failed)
+        vmx_audit(&vcpu->vmx, vcpu->name);
+}
+
 void vm_stop(struct vcpu *vcpu, enum stop_reason reason, const struct vm_exit *exit,
              const char *format, ...)
 {
@@ -140,18 +153,11 @@ void vm_stop(struct vcpu *vcpu, enum stop_reason reason, const struct vm_exit *e
     va_start(args, format);
     vsnprintf(detail, sizeof detail, format, args);
     va_end(args);
+    log_block_begin();
     log_line(vcpu->name, "stopped: %s: %s", stop_reason_name(reason), detail);
-    if (reason == STOP_GUEST_EXIT || !exit)
-        return;
-
-    char decoded[LOG_LINE_MAX];
-    vmx_exit_describe(decoded, sizeof decoded, exit, vcpu->vmx.gpr);
-    log_line(vcpu->name, "  exit %u %s rip=0x%llx %s", exit->reason, vmx_exit_name(exit->reason),
-             (unsigned long long)exit->rip, decoded);
-    vmx_dump_guest(&vcpu->vmx, vcpu->name);
-    dump_instruction(vcpu, exit->rip);
-    if (exit->entry_failed)
-        vmx_audit(&vcpu->vmx, vcpu->name);
+    if (exit)
+        describe_stop(vcpu, exit);
+    log_block_end();
 }
 
 void vm_release(struct vm *vm)
