@@ -202,8 +202,8 @@ void log_flush(void)
 {
     if (!sink)
         return;
-    while (!log_drain())
-        cpu_pause();
+    while (!panicking && !log_drain())
+        sink->flush(); /* bounded: a line that is stuck is given up */
     sink->flush();
 }
 

@@ -20,7 +20,7 @@
 #include "kernel/panic.h"
 #include "kernel/vm/cores.h"
 #include "kernel/vm/exit_log.h"
-#include "kernel/vm/probe.h"
+#include "kernel/vm/signals.h"
 #include "kernel/vm/summary.h"
 #include "kernel/vm/vm.h"
 
@@ -162,7 +162,7 @@ void kernel_main(uint32_t magic, uint32_t information)
     cores_prepare(&options);
     exit_log_init(&options);
     if (options.tour)
-        probe_enable();
+        signals_enable();
     create_guests();
     cores_run();
     summary_print();

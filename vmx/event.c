@@ -112,12 +112,6 @@ bool vmx_interrupts_enabled(const struct vmx_vcpu *v)
     return vmx_rflags(v) & RFLAGS_IF;
 }
 
-void vmx_set_activity(struct vmx_vcpu *v, uint32_t state)
-{
-    (void)v;
-    vmcs_write32(VMCS_GUEST_ACTIVITY, state);
-}
-
 uint64_t vmx_efer(struct vmx_vcpu *v)
 {
     (void)v;

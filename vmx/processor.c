@@ -160,7 +160,10 @@ int vmx_cpu_enable(struct vmx_features *features, char error[VMX_ERROR_MAX])
     *features = vmx_features_from(&capabilities);
     vmx_fix_control_registers(&capabilities);
 
-    uint32_t *region = page_alloc();
+    /* A processor that was reset in VMX operation still has its region. */
+    uint32_t *region = vmxon_regions[this_cpu()->index];
+    if (!region)
+        region = page_alloc();
     if (!region) {
         snprintf(error, VMX_ERROR_MAX, "no memory for the VMXON region");
         return -ENOMEM;

@@ -35,7 +35,8 @@ struct vmx_features {
  * `error` that names in the SDM's words what is missing. */
 MUST_CHECK int vmx_cpu_enable(struct vmx_features *features, char error[VMX_ERROR_MAX]);
 
-/* VMXOFF and CR4.VMXE clear on the calling processor, if vmx_cpu_enable succeeded there. */
+/* VMXOFF and CR4.VMXE clear on the calling processor, if vmx_cpu_enable succeeded there. An INIT
+ * that was blocked meanwhile is taken right behind VMXOFF; vmx_cpu_enable may follow again. */
 void vmx_cpu_disable(void);
 
 /* Writes the features in a few words, for the log. */
@@ -197,9 +198,6 @@ uint64_t vmx_rsp(const struct vmx_vcpu *vcpu);
 uint64_t vmx_rip(const struct vmx_vcpu *vcpu);
 uint64_t vmx_rflags(const struct vmx_vcpu *vcpu);
 bool vmx_interrupts_enabled(const struct vmx_vcpu *vcpu); /* RFLAGS.IF */
-
-/* Activity state (SDM 24.4.2), for the tour: 0 active, 3 wait-for-SIPI. */
-void vmx_set_activity(struct vmx_vcpu *vcpu, uint32_t state);
 
 /* ---- When something went wrong -------------------------------------------------------------- */
 

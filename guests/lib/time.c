@@ -52,7 +52,7 @@ void spin_us(uint64_t us)
     uint64_t end = now_ns() + us * 1000;
 
     while (now_ns() < end)
-        cpu_pause();
+        ; /* no PAUSE: it would give the slice away (PAUSE-loop exiting) */
 }
 
 /* The Gregorian calendar counted in eras of 400 years, each year beginning on 1 March, so that the

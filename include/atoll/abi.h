@@ -58,7 +58,7 @@ enum atoll_call {
 
     /* Asks that another core sends the signal RDI (enum atoll_probe) to this core while the guest
      * runs. -ENOSYS unless the hypervisor was started with the option `tour`, -ENODEV when no
-     * other core is there. Returns 0; the signal arrives a little later. */
+     * other core is there, and for an INIT on the boot processor. Returns 0; the signal arrives a little later. */
     ATOLL_CALL_PROBE = 8,
 };
 
@@ -66,10 +66,9 @@ enum atoll_call {
 #define ATOLL_BAD_CALLS_MAX 64u
 
 enum atoll_probe {
-    ATOLL_PROBE_INIT = 0,     /* an INIT: exits with reason 3 and is then ignored */
-    ATOLL_PROBE_SIPI = 1,     /* enters the wait-for-SIPI state, left by a SIPI: reason 4 */
-    ATOLL_PROBE_NMI = 2,      /* an NMI: exits with reason 0 and belongs to the host */
-    ATOLL_PROBE_INTERRUPT = 3, /* an external interrupt: reason 1 */
+    ATOLL_PROBE_INIT = 0,      /* an INIT: exits with reason 3 and is then ignored */
+    ATOLL_PROBE_NMI = 1,       /* an NMI: exits with reason 0 and belongs to the host */
+    ATOLL_PROBE_INTERRUPT = 2, /* an external interrupt: reason 1 */
 };
 
 struct atoll_vm_info {

@@ -22,6 +22,7 @@ void ap_main(struct cpu *cpu);
 
 uint64_t ap_page_root; /* read by trampoline.asm */
 static void (*main_of_others)(void);
+static uint8_t trampoline_page;
 
 void ap_main(struct cpu *cpu)
 {
@@ -58,13 +59,13 @@ static bool leave_out(struct cpu *cpu)
                                                    memory_order_acq_rel, memory_order_acquire);
 }
 
-static bool start(struct cpu *cpu, uint8_t page)
+static bool start(struct cpu *cpu)
 {
     apic_send_init(cpu->apic_id);
     time_delay_us(INIT_DELAY_US);
-    apic_send_startup(cpu->apic_id, page);
+    apic_send_startup(cpu->apic_id, trampoline_page);
     if (!left_state(cpu, CPU_STARTING, STARTUP_DELAY_US)) {
-        apic_send_startup(cpu->apic_id, page);
+        apic_send_startup(cpu->apic_id, trampoline_page);
         if (!left_state(cpu, CPU_STARTING, ANSWER_US) && leave_out(cpu)) {
             log_info("cpu%u (APIC id %u) does not answer to INIT-SIPI-SIPI and is left out",
                      cpu->index, cpu->apic_id);
@@ -86,6 +87,7 @@ uint32_t smp_start(const uint32_t *apic_ids, uint32_t count, uint32_t max, hpa_t
     uint32_t running = 1;
     main_of_others = main;
     ap_page_root = paging_root();
+    trampoline_page = (uint8_t)(page.value >> PAGE_SHIFT);
     memcpy(phys_to_virt(page), trampoline_start, (size_t)(trampoline_end - trampoline_start));
 
     for (uint32_t i = 0; i < count; i++) {
@@ -105,9 +107,15 @@ uint32_t smp_start(const uint32_t *apic_ids, uint32_t count, uint32_t max, hpa_t
             log_info("APIC id %u: no memory for another processor", apic_ids[i]);
             break;
         }
-        running += start(cpu, (uint8_t)(page.value >> PAGE_SHIFT));
+        running += start(cpu);
     }
     return running;
+}
+
+void smp_restart(struct cpu *cpu)
+{
+    atomic_store_explicit(&cpu->state, CPU_STARTING, memory_order_release);
+    start(cpu);
 }
 
 void smp_stop_others(void)

@@ -3,6 +3,7 @@
 #ifndef KERNEL_CPU_SMP_H
 #define KERNEL_CPU_SMP_H
 
+#include "kernel/cpu/cpu.h"
 #include "kernel/lib/types.h"
 
 /* Starts the processors with these APIC ids, except the calling one, until `max` run in all (0: no
@@ -15,6 +16,10 @@ uint32_t smp_start(const uint32_t *apic_ids, uint32_t count, uint32_t max, hpa_t
 
 /* Called by `main` of a processor when it is ready: the next one is started then. */
 void smp_online(void);
+
+/* Starts a processor again that is about to halt, or has been reset: it was running before, has its
+ * block and stack, and calls `main` of smp_start once more. */
+void smp_restart(struct cpu *cpu);
 
 /* For panics: an NMI to all others. */
 void smp_stop_others(void);

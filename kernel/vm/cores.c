@@ -12,7 +12,9 @@
 #include "kernel/cpu/traps.h"
 #include "kernel/lib/x86.h"
 #include "kernel/log.h"
+#include "kernel/panic.h"
 #include "kernel/vm/sched.h"
+#include "kernel/vm/signals.h"
 
 #define STEP_TIMEOUT_US 2000000
 #define NO_CPU          UINT32_MAX
@@ -138,20 +140,35 @@ static void await_stage(enum stage wanted)
     }
 }
 
+/* Out of VMX operation, where the pending INIT resets this core, and up again through the
+ * trampoline, into follow(). */
+static void restart(void)
+{
+    log_info("an INIT stays pending here: this core starts anew");
+    if (!signals_request_restart())
+        panic("an INIT stays pending on the only core");
+    vmx_cpu_disable();
+}
+
 /* An application processor's life. */
 static void follow(void)
 {
     char error[VMX_ERROR_MAX];
+    bool again = atomic_load_explicit(&enabled[cpu_index()], memory_order_acquire);
     smp_online();
     await_stage(STAGE_ENABLE);
     bool runs = enable_vmx(error) == 0;
     if (!runs)
         log_info("left out: %s", error);
-    arrive();
+    if (!again)
+        arrive();
     if (!runs)
         return;
     await_stage(STAGE_RUN);
-    sched_run();
+    if (sched_run() == SCHED_RESTART) {
+        restart();
+        return; /* where the machine has forgotten the INIT, halt: the starter sends another one */
+    }
     vmx_cpu_disable();
     arrive();
 }
@@ -189,7 +206,8 @@ void cores_run(void)
 {
     atomic_store_explicit(&arrived, 0, memory_order_relaxed);
     set_stage(STAGE_RUN);
-    sched_run();
+    while (sched_run() == SCHED_RESTART)
+        panic("an INIT stays pending on the boot processor");
     uint64_t end = rdtsc() + time_us_to_ticks(STEP_TIMEOUT_US);
     while (atomic_load_explicit(&arrived, memory_order_acquire) + 1 < member_count && rdtsc() < end)
         cpu_pause();

@@ -11,13 +11,13 @@
 #include "kernel/lib/x86_bits.h"
 #include "kernel/log.h"
 #include "kernel/vm/exit_log.h"
-#include "kernel/vm/probe.h"
+#include "kernel/vm/sched.h"
 
 #define INFO_VECTOR      0xffu
 #define INFO_TYPE        0x700u
 #define INFO_TYPE_NMI    0x200u
 #define INFO_VALID       BIT(31)
-#define ACTIVITY_ACTIVE  0
+#define INITS_MAX        4 /* exits by INIT at one and the same instruction */
 
 static enum exit_action exception(struct vcpu *vcpu, const struct vm_exit *exit)
 {
@@ -71,6 +71,20 @@ static enum exit_action hlt(struct vcpu *vcpu, const struct vm_exit *exit)
     vm_stop(vcpu, STOP_HALTED_FOREVER, exit, "HLT with RFLAGS.IF=%u, and no interrupt can come",
             vmx_interrupts_enabled(&vcpu->vmx));
     return ACTION_STOP;
+}
+
+/* An INIT is for the core, and no guest is reset by it. The exit takes it away (SDM 25.2), but not
+ * on every machine: Bochs 2.7 delivers it again at each entry. Then the core must be started anew. */
+static enum exit_action init_signal(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+    vcpu->inits = exit->rip == vcpu->init_rip ? vcpu->inits + 1 : 1;
+    vcpu->init_rip = exit->rip;
+    if (vcpu->inits < INITS_MAX)
+        return ACTION_HOST;
+    vcpu->inits = 0;
+    vcpu->yielded = true;
+    sched_restart_core();
+    return ACTION_YIELD;
 }
 
 static enum exit_action stop(struct vcpu *vcpu, enum stop_reason reason, const struct vm_exit *exit)
@@ -130,11 +144,7 @@ static enum exit_action dispatch(struct vcpu *vcpu, const struct vm_exit *exit)
     case EXIT_RDPMC:
         return ACTION_GP;
     case EXIT_INIT_SIGNAL:
-        return ACTION_HOST; /* the core's: no guest is reset by it */
-    case EXIT_SIPI:
-        vmx_set_activity(&vcpu->vmx, ACTIVITY_ACTIVE);
-        probe_sipi_done();
-        return ACTION_HOST;
+        return init_signal(vcpu, exit);
     case EXIT_GETSEC: /* instructions that CPUID says are not there */
     case EXIT_RSM:
     case EXIT_VMCLEAR:

@@ -8,8 +8,8 @@
 #include "kernel/lib/x86.h"
 #include "kernel/vm/console.h"
 #include "kernel/vm/exits.h"
-#include "kernel/vm/probe.h"
 #include "kernel/vm/sched.h"
+#include "kernel/vm/signals.h"
 
 #define CONSOLE_CHUNK 256
 
@@ -120,7 +120,7 @@ enum exit_action hypercall_handle(struct vcpu *vcpu)
         break;
     }
     case ATOLL_CALL_PROBE:
-        gpr[VMX_RAX] = (uint64_t)probe_request(vcpu, gpr[VMX_RDI]);
+        gpr[VMX_RAX] = (uint64_t)signals_request(gpr[VMX_RDI]);
         break;
     default:
         gpr[VMX_RAX] = (uint64_t)-ENOSYS;

@@ -11,7 +11,7 @@
 #include "kernel/lib/x86.h"
 #include "kernel/log.h"
 #include "kernel/vm/exits.h"
-#include "kernel/vm/probe.h"
+#include "kernel/vm/signals.h"
 
 #define DRAIN_US 1000 /* an idle core looks after the log this often: 16 bytes take 1.4 ms */
 
@@ -24,6 +24,7 @@ struct core {
     struct vcpu_queue sleeping;  /* ascending wake_tsc */
     struct vcpu *bound;          /* whose state is in this core's registers, or NULL */
     uint32_t given;              /* vCPUs that were ever given to this core */
+    bool restart;                /* leave the loop: the core is to be started anew */
 } __attribute__((aligned(64)));
 
 static struct core cores[CPUS_MAX];
@@ -62,8 +63,8 @@ bool sched_other_core(uint32_t *index)
 void sched_add(struct vcpu *vcpu)
 {
     uint32_t best = members[0];
-    for (uint32_t i = 1; i < member_count; i++)
-        if (cores[members[i]].given < cores[best].given)
+    for (uint32_t i = 1; i < member_count; i++) /* of equals the last: the first looks after the log */
+        if (cores[members[i]].given <= cores[best].given)
             best = members[i];
     struct core *core = &cores[best];
     core->given++;
@@ -72,6 +73,11 @@ void sched_add(struct vcpu *vcpu)
     TAILQ_INSERT_TAIL(&core->arriving, vcpu, link);
     spin_unlock(&core->lock);
     sched_wake_core(best);
+}
+
+void sched_restart_core(void)
+{
+    cores[cpu_index()].restart = true;
 }
 
 void sched_sleep(struct vcpu *vcpu, uint64_t tsc)
@@ -187,11 +193,20 @@ static void idle(struct core *core)
     apic_timer_stop();
 }
 
-void sched_run(void)
+/* Leaves nothing of a guest in the core's registers: a reset is coming. */
+static void prepare_restart(struct core *core)
+{
+    core->restart = false;
+    if (core->bound)
+        vmx_unbind(&core->bound->vmx);
+    core->bound = NULL;
+}
+
+enum sched_result sched_run(void)
 {
     struct core *core = &cores[cpu_index()];
     for (;;) {
-        probe_serve();
+        signals_serve();
         take_arrivals(core);
         wake_due(core, rdtsc());
         struct vcpu *vcpu = TAILQ_FIRST(&core->runnable);
@@ -199,8 +214,12 @@ void sched_run(void)
             TAILQ_REMOVE(&core->runnable, vcpu, link);
             run_vcpu(core, vcpu);
             log_drain();
+            if (core->restart) {
+                prepare_restart(core);
+                return SCHED_RESTART;
+            }
         } else if (vms_alive() == 0) {
-            return;
+            return SCHED_FINISHED;
         } else {
             idle(core);
         }

@@ -23,7 +23,12 @@ void sched_wake_core(uint32_t index);
 bool sched_other_core(uint32_t *index);
 
 /* The loop of a core: runs vCPUs, drains the log and halts when there is nothing to do. Returns
- * when the last VM has ended. */
-void sched_run(void);
+ * SCHED_FINISHED when the last VM has ended, SCHED_RESTART when the core must be started anew: its
+ * queues stay as they are, and it calls sched_run again. */
+enum sched_result { SCHED_FINISHED, SCHED_RESTART };
+MUST_CHECK enum sched_result sched_run(void);
+
+/* The calling core leaves sched_run with SCHED_RESTART after the present slice. */
+void sched_restart_core(void);
 
 #endif

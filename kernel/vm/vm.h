@@ -49,6 +49,8 @@ struct vcpu {
     enum vcpu_state state;
     bool yielded;                /* gives up the rest of its slice */
     uint32_t bad_calls;          /* unknown hypercalls in a row */
+    uint32_t inits;              /* exits by INIT in a row at init_rip */
+    uint64_t init_rip;
     uint64_t wake_tsc;           /* host TSC, while VCPU_SLEEPING */
     uint64_t run_ticks;          /* TSC ticks spent on a core, exits included */
     uint64_t slice_start;

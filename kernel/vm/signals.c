@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* A mailbox for one request: the receiving core posts it, another core finds it in its loop. */
+#include "kernel/vm/signals.h"
+
+#include <atoll/abi.h>
+#include <linux/errno.h>
+#include <stdatomic.h>
+
+#include "kernel/cpu/apic.h"
+#include "kernel/cpu/cpu.h"
+#include "kernel/cpu/smp.h"
+#include "kernel/cpu/time.h"
+#include "kernel/cpu/traps.h"
+#include "kernel/lib/x86.h"
+#include "kernel/vm/sched.h"
+
+#define RESTART    (ATOLL_PROBE_INTERRUPT + 1) /* behind the signals of enum atoll_probe */
+#define NOBODY     UINT32_MAX
+#define SETTLE_US  500 /* the guest is back from its call by then, even if that is logged */
+
+static bool enabled;
+static _Atomic uint32_t sender = NOBODY; /* the core that is to send */
+static uint32_t target;                  /* the core that is to receive */
+static uint64_t wanted;
+
+void signals_enable(void)
+{
+    enabled = true;
+}
+
+static int post(uint64_t signal)
+{
+    uint32_t other;
+    /* On a machine that keeps an INIT pending, one for the boot processor would reset everything. */
+    if (!sched_other_core(&other) || (signal == ATOLL_PROBE_INIT && cpu_index() == 0))
+        return -ENODEV;
+    if (atomic_load_explicit(&sender, memory_order_acquire) != NOBODY)
+        return -EBUSY;
+    target = cpu_index();
+    wanted = signal;
+    /* release: the sender sees the request whole */
+    atomic_store_explicit(&sender, other, memory_order_release);
+    sched_wake_core(other);
+    return 0;
+}
+
+int64_t signals_request(uint64_t signal)
+{
+    if (!enabled)
+        return -ENOSYS;
+    return signal > ATOLL_PROBE_INTERRUPT ? -EINVAL : post(signal);
+}
+
+bool signals_request_restart(void)
+{
+    int error;
+    while ((error = post(RESTART)) == -EBUSY)
+        cpu_pause(); /* the sender before us is at work and will be done */
+    return error == 0;
+}
+
+void signals_serve(void)
+{
+    if (atomic_load_explicit(&sender, memory_order_acquire) != cpu_index())
+        return;
+    uint32_t apic = cpus[target]->apic_id;
+    time_delay_us(SETTLE_US);
+    switch (wanted) {
+    case ATOLL_PROBE_INIT:
+        apic_send_init(apic);
+        break;
+    case ATOLL_PROBE_NMI:
+        apic_send_nmi(apic);
+        break;
+    case ATOLL_PROBE_INTERRUPT:
+        apic_send(apic, VECTOR_WAKE);
+        break;
+    default:
+        smp_restart(cpus[target]);
+        break;
+    }
+    atomic_store_explicit(&sender, NOBODY, memory_order_release);
+}
