@@ -129,8 +129,7 @@ enum vmx_entry_control {
 #define MISC_ACTIVITY_SHUTDOWN    BIT(7)
 #define MISC_ACTIVITY_WAIT_SIPI   BIT(8)
 #define MISC_CR3_TARGETS(misc)    (((misc) >> 16) & 0x1ff)
-#define MISC_MSR_LIST_MAX(misc)   (512u * ((unsigned)((misc) >> 25 & 7) + 1))
-#define MISC_ZERO_LENGTH_INJECT   BIT(30)       /* software events with an instruction length of 0 */
+#define MISC_ZERO_LENGTH_INJECT   BIT(30)       /* software events of instruction length 0 */
 #define EPT_CAP_EXECUTE_ONLY      BIT(0)        /* A.10 */
 #define EPT_CAP_WALK_4            BIT(6)
 #define EPT_CAP_WALK_5            BIT(7)

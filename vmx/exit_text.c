@@ -87,7 +87,7 @@ static uint64_t edx_eax(const uint64_t *gpr)
     return (uint64_t)(uint32_t)gpr[VMX_RDX] << 32 | (uint32_t)gpr[VMX_RAX];
 }
 
-/* ---- Events: SDM 24.9.2, 24.9.3 --------------------------------------------------------------- */
+/* ---- Events: SDM 24.9.2, 24.9.3 -------------------------------------------------------------- */
 
 #define EVENT_VECTOR(info)   field(info, 0, 8)
 #define EVENT_TYPE(info)     field(info, 8, 3)
@@ -191,7 +191,7 @@ static void describe_task_switch(struct line *line, const struct vm_exit *exit, 
         sources[field(exit->qualification, 30, 2)]);
 }
 
-/* ---- Instructions whose operands are registers ------------------------------------------------ */
+/* ---- Instructions whose operands are registers ----------------------------------------------- */
 
 static void describe_cpuid(struct line *line, const struct vm_exit *exit, const uint64_t *gpr)
 {
@@ -310,7 +310,7 @@ static void describe_ldtr_tr(struct line *line, const struct vm_exit *exit, cons
     add(line, "%s", names[field(exit->instruction_info, 28, 2)]);
 }
 
-/* ---- Control and debug registers, ports: Tables 27-3 to 27-5 ---------------------------------- */
+/* ---- Control and debug registers, ports: Tables 27-3 to 27-5 --------------------------------- */
 
 struct vmx_cr_access vmx_exit_cr_access(uint64_t qualification)
 {
@@ -385,7 +385,7 @@ static void describe_io(struct line *line, const struct vm_exit *exit, const uin
     }
 }
 
-/* ---- Memory and the virtual APIC -------------------------------------------------------------- */
+/* ---- Memory and the virtual APIC ------------------------------------------------------------- */
 
 /* Table 27-7. */
 static void describe_ept_violation(struct line *line, const struct vm_exit *exit,
@@ -456,7 +456,7 @@ static void describe_notify(struct line *line, const struct vm_exit *exit, const
         add(line, "VM context invalid");
 }
 
-/* ---- Failed entries: SDM 26.8 ------------------------------------------------------------------ */
+/* ---- Failed entries: SDM 26.8 ---------------------------------------------------------------- */
 
 static void describe_entry_guest(struct line *line, const struct vm_exit *exit, const uint64_t *gpr)
 {

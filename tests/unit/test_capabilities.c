@@ -88,8 +88,8 @@ static void default1_is_kept(void **state)
     assert_int_equal(vmx_controls_resolve(&skylake, VMX_PIN, PIN_NMI_EXITING, PIN_POSTED_INTERRUPTS,
                                           &value, error), 0);
     assert_int_equal(value, 0x16 | PIN_NMI_EXITING);
-    assert_int_equal(vmx_controls_resolve(&skylake, VMX_ENTRY, 0, ENTRYC_IA32E_GUEST, &value, error),
-                     0);
+    assert_int_equal(vmx_controls_resolve(&skylake, VMX_ENTRY, 0, ENTRYC_IA32E_GUEST, &value,
+                                          error), 0);
     assert_int_equal(value, 0x11fb | ENTRYC_IA32E_GUEST);
 }
 
