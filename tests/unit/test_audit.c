@@ -501,6 +501,7 @@ static const struct rule register_rules[] = {
     {long_mode, "26.3.1.5", "must be active while",
      {VALUE(GUEST_ACTIVITY, 2), SET(GUEST_INTERRUPTIBILITY, 1), SET(GUEST_RFLAGS, RFLAGS_IF)}},
     {long_mode, "26.3.1.5", "blocked in this state", {VALUE(GUEST_ACTIVITY, 1), EXCEPTION(6)}},
+    {long_mode, "26.3.1.5", "blocked in this state", {VALUE(GUEST_ACTIVITY, 1), EXCEPTION(0)}},
     {long_mode, "", NULL, {VALUE(GUEST_ACTIVITY, 1), EXCEPTION(18)}},
     {long_mode, "", NULL, {VALUE(GUEST_ACTIVITY, 1), EXCEPTION(1)}},
     {long_mode, "", NULL, {VALUE(GUEST_ACTIVITY, 1), NMI_EVENT}},
