@@ -15,7 +15,7 @@ EXECUTABLE, WRITABLE = 1, 2
 
 
 def truncated(elf):
-    return elf[:len(elf) // 2]
+    return elf[:5000]  # in the middle of the text
 
 
 def headless(elf):
