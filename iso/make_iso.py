@@ -56,6 +56,11 @@ def words(line, what):
         raise UsageError(f"{what} {line!r}: {error} (write \\' or \\\" for a bare quote)") from None
 
 
+def ends_by_itself(options):
+    """`options`, with power-off at the end unless they say otherwise: for emulators."""
+    return options if "onidle=" in options else f"{options} onidle=poweroff".strip()
+
+
 def grub_word(word):
     """`word` written so that GRUB's shell takes it as it is."""
     if PLAIN_WORD.fullmatch(word):

@@ -11,6 +11,7 @@
 
 #define RING_SIZE   (256 * KIB) /* a power of two: positions wrap by masking */
 #define LINE_BUFFER (LOG_LINE_MAX + 16)
+#define RESERVE     (RING_SIZE / 4) /* for the hypervisor's own lines: a guest cannot crowd them out */
 
 static char ring[RING_SIZE];
 static uint64_t head, tail; /* bytes ever written, bytes ever drained */
@@ -65,7 +66,7 @@ static void ring_put(const char *bytes, size_t size)
     __atomic_store_n(&head, head + size, __ATOMIC_RELEASE);
 }
 
-/* A line of the hypervisor that tells how many did not fit, as soon as there is room for it. */
+/* A line of the hypervisor that tells how many did not fit. There is room for it. */
 static void report_lost(void)
 {
     char line[LINE_BUFFER];
@@ -73,8 +74,6 @@ static void report_lost(void)
     size += snprintf(line + size, sizeof line - (size_t)size,
                      "cpu%u atoll: log: %llu lines lost, the ring was full\r\n", cpu_index(),
                      (unsigned long long)lost);
-    if (ring_room() < (size_t)size)
-        return;
     lost = 0;
     ring_put(line, (size_t)size);
 }
@@ -90,21 +89,21 @@ static void write_through(const char *bytes, size_t size)
     }
 }
 
-/* All of it or nothing: `bytes` are `lines` whole lines. */
-static void write_ring(const char *bytes, size_t size, uint32_t lines)
+/* All of it or nothing: `bytes` are `lines` whole lines, and `reserve` bytes must stay free. */
+static void write_ring(const char *bytes, size_t size, uint32_t lines, size_t reserve)
 {
     spin_lock(&lock);
-    if (lost && ring_room() > 4 * LINE_BUFFER)
+    if (lost && ring_room() >= size + reserve + LINE_BUFFER)
         report_lost();
-    if (lost || ring_room() < size)
-        lost += lines;
-    else
+    if (ring_room() >= size + reserve)
         ring_put(bytes, size);
+    else
+        lost += lines;
     spin_unlock(&lock);
 }
 
 /* `line` is whole: prefix, text and line end. */
-static void write_line(const char *line, size_t size)
+static void write_line(const char *line, size_t size, size_t reserve)
 {
     if (panicking) {
         write_through(line, size);
@@ -113,7 +112,7 @@ static void write_line(const char *line, size_t size)
         block_used += size;
         block_lines++;
     } else {
-        write_ring(line, size, 1);
+        write_ring(line, size, 1, reserve);
     }
 }
 
@@ -128,7 +127,7 @@ void log_block_end(void)
     if (block_core != cpu_index())
         return;
     block_core = NO_CORE;
-    write_ring(block, block_used, block_lines);
+    write_ring(block, block_used, block_lines, 0);
     block_used = 0;
     block_lines = 0;
     spin_unlock(&block_lock);
@@ -151,7 +150,7 @@ void log_vline(const char *subject, const char *format, va_list args)
     int text = vsnprintf(line + length, sizeof line - length, format, args);
     if (text > 0)
         length += (size_t)text;
-    write_line(line, finish_line(line, sizeof line, length));
+    write_line(line, finish_line(line, sizeof line, length), 0);
 }
 
 void log_line(const char *subject, const char *format, ...)
@@ -174,7 +173,7 @@ void log_console_line(const char *guest, const char *text, size_t length)
         else
             used += (size_t)snprintf(line + used, sizeof line - used, "\\x%02x", c);
     }
-    write_line(line, finish_line(line, sizeof line, used));
+    write_line(line, finish_line(line, sizeof line, used), RESERVE);
 }
 
 bool log_drain(void)

@@ -5,7 +5,8 @@
  *     [    1.234567] ring-a| hello                        of a guest's console
  *
  * A guest's text stands behind "name| " and has its control bytes escaped: it cannot forge a line
- * of the hypervisor. A full ring loses whole lines and counts them; writing never waits. */
+ * of the hypervisor. A full ring loses whole lines and counts them, a guest's sooner than the
+ * hypervisor's own; writing never waits. */
 #ifndef KERNEL_LOG_H
 #define KERNEL_LOG_H
 

@@ -71,7 +71,7 @@ static const char *read_boot_info(uint32_t magic, uint32_t address)
 
 static void report_option(const char *message)
 {
-    log_info("option: %s", message);
+    log_info("%s", message);
 }
 
 /* The serial port first: whoever is refused wants to read why. */
@@ -133,6 +133,23 @@ static void create_guests(void)
              (unsigned long long)(free * PAGE_SIZE / MIB));
 }
 
+/* A host bug on purpose: what a panic says must be seen to work. */
+static void selftest(void)
+{
+    switch (options.selftest) {
+    case SELFTEST_NONE:
+        return;
+    case SELFTEST_PANIC:
+        panic("selftest=panic");
+    case SELFTEST_EXCEPTION:
+        *(volatile char *)(uintptr_t)kernel_main = 0; /* text is not writable */
+        return;
+    case SELFTEST_STACK:
+        __asm__ volatile("1: pushq %rax; jmp 1b"); /* the guard page below ends it */
+        return;
+    }
+}
+
 void kernel_main(uint32_t magic, uint32_t information)
 {
     static char error[ERROR_MAX];
@@ -155,6 +172,7 @@ void kernel_main(uint32_t magic, uint32_t information)
     if ((reason = start_apic()) || (reason = start_time()))
         refuse(reason);
     cores_start(&acpi, &options, low_page);
+    selftest();
     if (options.tour)
         cores_tour();
     if (cores_enable_vmx(error))
@@ -165,6 +183,7 @@ void kernel_main(uint32_t magic, uint32_t information)
         signals_enable();
     create_guests();
     cores_run();
+    log_flush(); /* room for the summary, however much the guests have said */
     summary_print();
     end();
 }

@@ -186,6 +186,23 @@ static int read_tour(struct options *options, struct text value)
     return 0;
 }
 
+static int read_selftest(struct options *options, struct text value)
+{
+    static const char *const names[] = {
+        [SELFTEST_PANIC] = "panic",
+        [SELFTEST_EXCEPTION] = "exception",
+        [SELFTEST_STACK] = "stack",
+    };
+
+    for (size_t i = SELFTEST_PANIC; i < ARRAY_SIZE(names); i++) {
+        if (equals(value, names[i])) {
+            options->selftest = (enum selftest)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
 static const struct option {
     const char *name;
     const char *expected;
@@ -198,6 +215,7 @@ static const struct option {
                                                                       read_com},
     {"tsc",    "tsc=MHZ, 10 to 100000",                               read_tsc},
     {"slice",  "slice=US, 10 to 1000000 microseconds",                read_slice},
+    {"selftest", "selftest=panic, exception or stack",                read_selftest},
     {"tour",   "tour alone",                                          read_tour},
 };
 

@@ -10,6 +10,7 @@
 #define OPTIONS_NAME_MAX  32
 
 enum onidle { ONIDLE_HALT, ONIDLE_POWEROFF, ONIDLE_REBOOT };
+enum selftest { SELFTEST_NONE, SELFTEST_PANIC, SELFTEST_EXCEPTION, SELFTEST_STACK };
 
 struct options {
     bool log_exits;           /* log=exits: a line for each exit ... */
@@ -22,6 +23,8 @@ struct options {
     uint32_t com_baud;        /* com=PORT,BAUD (default 115200) */
     uint64_t tsc_hz;          /* tsc=MHZ: the TSC's frequency, not calibrated (0: calibrate) */
     uint32_t slice_us;        /* slice=US: time slice in microseconds (default 1000) */
+    enum selftest selftest;   /* selftest=panic|exception|stack: Atoll breaks itself once all cores
+                                 are up, to show how it reports its own bugs */
     bool tour;                /* tour: the host's half of the tour runs before the guests, and
                                  guests may ask for INIT and SIPI (ATOLL_CALL_PROBE) */
 };

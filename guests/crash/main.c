@@ -6,6 +6,7 @@
 #define DENIED_MSR       MSR_VMX_BASIC
 #define UNOWNED_PORT     0x1234
 #define UNKNOWN_CALL     0xdeadu
+#define FLOOD_LINES      6000
 #define UNMAPPED_ADDRESS (8 * GIB) /* start.asm maps 4 GiB */
 
 extern char text_start[]; /* guest.ld */
@@ -96,6 +97,14 @@ static void unowned_port(void)
     guest_exit(value == 0xffffffffu ? 0 : 1);
 }
 
+/* More than the log holds, faster than any line drains it. */
+static void flood(void)
+{
+    for (unsigned i = 0; i < FLOOD_LINES; i++)
+        printf("flood %05u of a guest that talks faster than the line can carry\n", i);
+    guest_exit(0);
+}
+
 static void exit_with_status(void)
 {
     guest_exit((int)guest_option_number("status", 1));
@@ -117,6 +126,7 @@ static const struct crash {
     {"hypercall", "unknown calls until I am stopped", unknown_calls},
     {"hlt-forever", "HLT with interrupts off", halt_forever},
     {"port", "a read of a port that nobody owns", unowned_port},
+    {"flood", "more console lines than the log holds", flood},
     {"exit", "an exit with the status I was told", exit_with_status},
 };
 

@@ -18,7 +18,8 @@ def boot(tmp_path):
     def boot_guests(guests, cpus=2, mem=256, model="", options="", timeout=120, on="bochs",
                     uefi=False):
         iso = tmp_path / "atoll.iso"
-        make_iso.make_iso(iso, BUILD / "atoll.elf", [make_iso.Entry("test", options, guests)])
+        entry = make_iso.Entry("test", make_iso.ends_by_itself(options), guests)
+        make_iso.make_iso(iso, BUILD / "atoll.elf", [entry])
         spec = machine.Spec(iso=iso, machine=on, cpus=cpus, mem=mem, cpu_model=model, uefi=uefi,
                             timeout=timeout)
         try:
