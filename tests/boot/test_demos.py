@@ -28,14 +28,43 @@ def test_hello_uses_several_cores(boot_demo, cpus):
     assert len(cores) >= 2, run.text
 
 
+# Every exit that a 64-bit guest can cause on Bochs' default model, by its number.
+TOUR_EXITS = [0, 1, 10, 13, 15, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 30, 31, 32, 36, 39, 40,
+              50, 52, 53, 54, 55, 57, 61]
+
+
 @pytest.mark.parametrize("cpus", CPUS)
 def test_tour(boot_demo, cpus):
     run, demo = boot_demo("tour", cpus=cpus)
     run.ends(demo.good, len(demo.guests))
-    run.has(r"tour\| tour: (\d+) of (\d+) steps as expected")
     run.lacks("FAILURE")
-    run.has(r"exit 9 ")   # a task switch ends tour-task
-    run.has(r"exit 2 ")   # a triple fault ends tour-triple
+    run.lacks("NOT AS EXPECTED")
+
+    host = run.has(r"tour: (\d+) of (\d+) steps as the SDM says")
+    assert host[1] == host[2] and int(host[1]) >= 20
+    for refusal in ("CR4.VMXE clear .*: #UD", "A20 masked .*: #GP", "CR0.NE clear .*: #GP",
+                    "wrong revision id .*: VMfailInvalid", "VMREAD without .*: VMfailInvalid",
+                    "VMPTRST before", "VMPTRST after", "VMLAUNCH of a VMCS that is launched .*error 4",
+                    "VMRESUME of a VMCS that is clear .*error 5"):
+        run.has(r"tour: \d+ .*" + refusal + ".* as it must be")
+
+    guest = run.has(r"tour\| tour: (\d+) of (\d+) steps as expected, (\d+) skipped")
+    assert int(guest[1]) + int(guest[3]) == int(guest[2])
+    for number in TOUR_EXITS:
+        if number > 1 or cpus > 1:
+            run.has(rf"tour\.0: exit {number} ")
+    run.has(r"tour-task\.0: stopped: TASK_SWITCH: exit 9 ")
+    run.has(r"tour-triple\.0: stopped: TRIPLE_FAULT: exit 2 ")
+    if cpus > 1:
+        run.has(r"INIT sent to this core in VMX root operation .*: blocked, the core goes on")
+        run.has(r"tour\.0: exit 3 INIT signal ")
+        assert guest[3] == "0"
+
+
+CRASH_ENDS = {
+    "triple-fault": "TRIPLE_FAULT", "outside": "EPT_VIOLATION", "write-text": "EPT_VIOLATION",
+    "run-data": "EPT_VIOLATION", "bad-calls": "BAD_HYPERCALL", "sleeper": "HALTED_FOREVER",
+}
 
 
 @pytest.mark.parametrize("cpus", CPUS)
@@ -44,12 +73,29 @@ def test_crash(boot_demo, cpus):
     run.ends(demo.good, len(demo.guests))
     run.has(r"witness\| witness: \d+ rounds, memory intact")
     run.lacks("FAILURE")
+    for name, reason in CRASH_ENDS.items():
+        run.has(rf"{name}\.0: stopped: {reason}: ")
+    run.has(r"page-fault\| .*#PF page fault")
+    run.has(r"page-fault\.0: stopped: GUEST_EXIT: status 142")
+    run.has(r"outside\.0:   bytes at rip: [0-9a-f ]+$")
+    run.has(r"outside\.0:   exit 48 EPT violation .* gpa=0x800000 read, not mapped")
 
 
 def test_one_core_repeats_exactly(boot_demo):
     first, _ = boot_demo("hello", cpus=1)
     second, _ = boot_demo("hello", cpus=1)
     assert first.lines == second.lines
+
+
+def test_tour_without_unrestricted_guest(boot_demo):
+    run, demo = boot_demo("tour", model="corei5_lynnfield_750")
+    run.ends(demo.good, len(demo.guests))
+    run.lacks("NOT AS EXPECTED")
+
+
+def test_hundred_guests(boot):
+    run = boot([f"{image('hello')} g{number} mem=2M" for number in range(100)], cpus=4, mem=512)
+    run.ends(100, 100)
 
 
 def test_more_guests_than_cores(boot):
