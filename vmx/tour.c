@@ -17,6 +17,7 @@
 #include "vmx/processor.h"
 #include "vmx/vmcs.h"
 
+#define SUBJECT "rules" /* of the log lines; the guests of the demo are called tour */
 #define KERNEL_BASE    0xffffffff80000000ull /* kernel/kernel.ld */
 #define REVISION_OTHER BIT(0)                /* this bit flipped: another revision */
 #define FIELD_NONE     0x6ffeu               /* an encoding that no processor has */
@@ -429,17 +430,17 @@ static bool take(struct tour *t, const struct step *step)
     describe(got, &outcome);
     describe(expected, &step->expected);
     if (outcome.kind == NOT_HERE) {
-        log_line("tour", "%u %s (SDM %s): not shown, %s", t->number, step->what, step->section,
+        log_line(SUBJECT, "%u %s (SDM %s): not shown, %s", t->number, step->what, step->section,
                  got);
         return false;
     }
     t->counted++;
     t->as_expected += right;
     if (right)
-        log_line("tour", "%u %s (SDM %s): %s, as it must be", t->number, step->what,
+        log_line(SUBJECT, "%u %s (SDM %s): %s, as it must be", t->number, step->what,
                  step->section, got);
     else
-        log_line("tour", "%u %s (SDM %s): FAILURE, %s instead of %s", t->number, step->what,
+        log_line(SUBJECT, "%u %s (SDM %s): FAILURE, %s instead of %s", t->number, step->what,
                  step->section, got, expected);
     return right;
 }
@@ -480,14 +481,14 @@ static void tour_with_guest(struct tour *t)
     char error[VMX_ERROR_MAX];
     struct vmx_features features;
     if (vmx_cpu_enable(&features, error)) {
-        log_line("tour", "it ends before the first guest: %s", error);
+        log_line(SUBJECT, "it ends before the first guest: %s", error);
         return;
     }
     if (create_guest(t, error)) {
         take_all(t, with_guest, ARRAY_SIZE(with_guest));
         destroy_guest(t);
     } else {
-        log_line("tour", "it ends without a guest: %s", error);
+        log_line(SUBJECT, "it ends without a guest: %s", error);
     }
     vmx_cpu_disable();
 }
@@ -496,7 +497,7 @@ static void walk(struct tour *t)
 {
     char error[VMX_ERROR_MAX];
     if (vmx_feature_control(error)) {
-        log_line("tour", "it ends before the first step: %s", error);
+        log_line(SUBJECT, "it ends before the first step: %s", error);
         return;
     }
     vmx_capabilities_read(&t->capabilities);
@@ -508,7 +509,7 @@ static void walk(struct tour *t)
         return;
     take_all(t, in_root, ARRAY_SIZE(in_root));
     tour_with_guest(t);
-    log_line("tour", "%u of %u steps as the SDM says", t->as_expected, t->counted);
+    log_line(SUBJECT, "%u of %u steps as the SDM says", t->as_expected, t->counted);
 }
 
 void vmx_tour(void (*ask_for_init)(void))
@@ -516,7 +517,7 @@ void vmx_tour(void (*ask_for_init)(void))
     static struct tour tour; /* one processor takes it */
     uint64_t cr0 = read_cr0(), cr4 = read_cr4();
     if (!vmx_supported()) {
-        log_line("tour", "it ends before the first step: the processor has no VMX");
+        log_line(SUBJECT, "it ends before the first step: the processor has no VMX");
         return;
     }
     tour = (struct tour){.ask_for_init = ask_for_init,
@@ -526,7 +527,7 @@ void vmx_tour(void (*ask_for_init)(void))
     if (tour.vmxon_region && tour.vmcs_region && tour.code)
         walk(&tour);
     else
-        log_line("tour", "it ends before the first step: no memory");
+        log_line(SUBJECT, "it ends before the first step: no memory");
     write_cr0(cr0);
     write_cr4(cr4);
     if (tour.vmxon_region)

@@ -40,13 +40,13 @@ def test_tour(boot_demo, cpus):
     run.lacks("FAILURE")
     run.lacks("NOT AS EXPECTED")
 
-    host = run.has(r"tour: (\d+) of (\d+) steps as the SDM says")
+    host = run.has(r"rules: (\d+) of (\d+) steps as the SDM says")
     assert host[1] == host[2] and int(host[1]) >= 20
     for refusal in ("CR4.VMXE clear .*: #UD", "A20 masked .*: #GP", "CR0.NE clear .*: #GP",
                     "wrong revision id .*: VMfailInvalid", "VMREAD without .*: VMfailInvalid",
                     "VMPTRST before", "VMPTRST after", "VMLAUNCH of a VMCS that is launched .*error 4",
                     "VMRESUME of a VMCS that is clear .*error 5"):
-        run.has(r"tour: \d+ .*" + refusal + ".* as it must be")
+        run.has(r"rules: \d+ .*" + refusal + ".* as it must be")
 
     guest = run.has(r"tour\| tour: (\d+) of (\d+) steps as expected, (\d+) skipped")
     assert int(guest[1]) + int(guest[3]) == int(guest[2])
