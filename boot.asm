@@ -101,8 +101,7 @@ boot_entry:
         mov dword [physical(boot_pml4) + 256 * 8], physical(boot_pdpt) + 3
         mov dword [physical(boot_pml4) + 511 * 8], physical(boot_pdpt_high) + 3
 
-        mov eax, cr4
-        or eax, 1 << 5                          ; PAE
+        mov eax, 1 << 5                         ; PAE, and nothing that the firmware left (LA57)
         mov cr4, eax
         mov eax, physical(boot_pml4)
         mov cr3, eax

@@ -28,6 +28,7 @@ enum apic_register { /* SDM Vol. 3A, table 10-1 */
     APIC_TIMER_DIVIDE = 0x3e0,
 };
 
+#define APIC_BASE_ADDRESS  0x000ffffffffff000ull
 #define APIC_BASE_X2APIC   BIT(10)
 #define APIC_BASE_ENABLE   BIT(11)
 #define SPURIOUS_ENABLE    BIT(8)
@@ -80,8 +81,10 @@ static void mask_8259s(void)
 int apic_setup(uint64_t address)
 {
     struct cpuid features = cpuid(1, 0);
-    if (!(features.edx & BIT(9)))
+    if (!(features.edx & CPUID_1_EDX_APIC))
         return -ENODEV;
+    if (address == 0) /* ACPI did not say */
+        address = rdmsr(MSR_APIC_BASE) & APIC_BASE_ADDRESS;
     mask_8259s();
     tsc_deadline = features.ecx & CPUID_1_ECX_TSC_DEADLINE;
     if (features.ecx & CPUID_1_ECX_X2APIC)

@@ -7,7 +7,8 @@
 
 #include "kernel/lib/types.h"
 
-/* Once, on the boot processor: chooses the mode, maps the registers (xAPIC), masks the 8259s.
+/* Once, on the boot processor: chooses the mode, maps the registers (xAPIC) at `address` (0: where
+ * IA32_APIC_BASE says), masks the 8259s.
  * Returns 0, or -ENODEV when the processor has no local APIC, -ENOMEM. */
 MUST_CHECK int apic_setup(uint64_t address);
 

@@ -160,9 +160,11 @@ void cpu_protect(void)
         if (features & CPUID_7_EBX_SMAP)
             cr4 |= CR4_SMAP;
     }
+    if (cpuid(1, 0).edx & CPUID_1_EDX_MCE)
+        cr4 |= CR4_MCE; /* without it a machine check resets the machine without a word */
     cr4 |= CR4_OSFXSR | CR4_OSXMMEXCPT | (xcr0 ? CR4_OSXSAVE : 0);
     write_cr4(cr4);
-    write_cr0((read_cr0() & ~(CR0_EM | CR0_TS)) | CR0_MP | CR0_WP | CR0_NE);
+    write_cr0((read_cr0() & ~(CR0_EM | CR0_TS | CR0_CD | CR0_NW)) | CR0_MP | CR0_WP | CR0_NE);
     if (xcr0)
         xsetbv(0, xcr0);
 }

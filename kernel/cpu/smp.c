@@ -14,6 +14,7 @@
 
 #define INIT_DELAY_US    10000
 #define STARTUP_DELAY_US 200
+#define XAPIC_BROADCAST  0xff
 #define ANSWER_US        100000 /* from SIPI to the first instruction of ours */
 #define ONLINE_US        1000000 /* from there to smp_online() */
 
@@ -34,9 +35,17 @@ void ap_main(struct cpu *cpu)
         __asm__ volatile("cli; hlt");
 }
 
+/* One of two wins: the starter that gives up, or the started that answers. */
+static bool change_state(struct cpu *cpu, uint32_t from, uint32_t to)
+{
+    return atomic_compare_exchange_strong_explicit(&cpu->state, &from, to, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
 void smp_online(void)
 {
-    atomic_store_explicit(&this_cpu()->state, CPU_ONLINE, memory_order_release);
+    while (!change_state(this_cpu(), CPU_ANSWERED, CPU_ONLINE))
+        __asm__ volatile("cli; hlt");
 }
 
 /* Waits until the processor has left `state`, at most `us` microseconds. */
@@ -51,14 +60,6 @@ static bool left_state(struct cpu *cpu, uint32_t state, uint32_t us)
     return true;
 }
 
-/* Gives up, unless the processor answers at this very moment. */
-static bool leave_out(struct cpu *cpu)
-{
-    uint32_t starting = CPU_STARTING;
-    return atomic_compare_exchange_strong_explicit(&cpu->state, &starting, CPU_LEFT_OUT,
-                                                   memory_order_acq_rel, memory_order_acquire);
-}
-
 static bool start(struct cpu *cpu)
 {
     apic_send_init(cpu->apic_id);
@@ -66,16 +67,17 @@ static bool start(struct cpu *cpu)
     apic_send_startup(cpu->apic_id, trampoline_page);
     if (!left_state(cpu, CPU_STARTING, STARTUP_DELAY_US)) {
         apic_send_startup(cpu->apic_id, trampoline_page);
-        if (!left_state(cpu, CPU_STARTING, ANSWER_US) && leave_out(cpu)) {
+        if (!left_state(cpu, CPU_STARTING, ANSWER_US) &&
+            change_state(cpu, CPU_STARTING, CPU_LEFT_OUT)) {
             log_info("cpu%u (APIC id %u) does not answer to INIT-SIPI-SIPI and is left out",
                      cpu->index, cpu->apic_id);
             return false;
         }
     }
-    if (!left_state(cpu, CPU_ANSWERED, ONLINE_US)) {
+    if (!left_state(cpu, CPU_ANSWERED, ONLINE_US) &&
+        change_state(cpu, CPU_ANSWERED, CPU_LEFT_OUT)) {
         log_info("cpu%u (APIC id %u) answered but did not come online and is left out", cpu->index,
                  cpu->apic_id);
-        atomic_store_explicit(&cpu->state, CPU_LEFT_OUT, memory_order_release);
         return false;
     }
     return atomic_load_explicit(&cpu->state, memory_order_acquire) == CPU_ONLINE;
@@ -97,7 +99,7 @@ uint32_t smp_start(const uint32_t *apic_ids, uint32_t count, uint32_t max, hpa_t
             log_info("cpus=%u: the other processors stay off", max);
             break;
         }
-        if (!apic_is_x2apic() && apic_ids[i] > 0xff) {
+        if (!apic_is_x2apic() && apic_ids[i] >= XAPIC_BROADCAST) {
             log_info("APIC id %u needs x2APIC mode, which the processor lacks: left out",
                      apic_ids[i]);
             continue;
@@ -112,10 +114,10 @@ uint32_t smp_start(const uint32_t *apic_ids, uint32_t count, uint32_t max, hpa_t
     return running;
 }
 
-void smp_restart(struct cpu *cpu)
+bool smp_restart(struct cpu *cpu)
 {
     atomic_store_explicit(&cpu->state, CPU_STARTING, memory_order_release);
-    start(cpu);
+    return start(cpu);
 }
 
 void smp_stop_others(void)

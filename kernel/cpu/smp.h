@@ -14,12 +14,13 @@
 uint32_t smp_start(const uint32_t *apic_ids, uint32_t count, uint32_t max, hpa_t page,
                    void (*main)(void));
 
-/* Called by `main` of a processor when it is ready: the next one is started then. */
+/* Called by `main` of a processor when it is ready: the next one is started then. Does not return
+ * on one that took too long and was left out. */
 void smp_online(void);
 
 /* Starts a processor again that is about to halt, or has been reset: it was running before, has its
- * block and stack, and calls `main` of smp_start once more. */
-void smp_restart(struct cpu *cpu);
+ * block and stack, and calls `main` of smp_start once more. False when it does not answer. */
+MUST_CHECK bool smp_restart(struct cpu *cpu);
 
 /* For panics: an NMI to all others. */
 void smp_stop_others(void);

@@ -106,6 +106,8 @@
 #define CPUID_1_ECX_XSAVE        BIT(26)
 #define CPUID_1_ECX_OSXSAVE      BIT(27)
 #define CPUID_1_ECX_HYPERVISOR   BIT(31)
+#define CPUID_1_EDX_MCE          BIT(7)
+#define CPUID_1_EDX_APIC         BIT(9)
 #define CPUID_7_EBX_SMEP         BIT(7)
 #define CPUID_7_EBX_SMAP         BIT(20)
 #define CPUID_81_EDX_NX          BIT(20)
