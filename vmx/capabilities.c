@@ -213,7 +213,8 @@ struct vmx_features vmx_features_from(const struct vmx_capabilities *capabilitie
         .invvpid_single = invvpid && (vpid & VPID_CAP_INVVPID_SINGLE),
         .invvpid_all = invvpid && (vpid & VPID_CAP_INVVPID_ALL),
         .pause_loop_exiting = secondary & SEC_PAUSE_LOOP_EXITING,
-        .wait_for_sipi = capabilities->misc & MISC_ACTIVITY_WAIT_SIPI,
+        .rdtscp = secondary & SEC_RDTSCP,
+        .invpcid = secondary & SEC_INVPCID,
     };
 }
 

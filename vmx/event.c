@@ -16,6 +16,7 @@
 #define INFO_NMI_UNBLOCKED BIT(12) /* undefined in IDT-vectoring information: never copied */
 #define INFO_VALID         BIT(31)
 #define SHADOW_STI_MOVSS   3u
+#define SHADOW_NMI         8u
 #define DR6_DB_BITS        0xe00full /* B0-B3, BD, BS, of the exit qualification too */
 #define PENDING_BS         BIT(14)
 #define DR7_GD             BIT(13)
@@ -39,15 +40,19 @@ static void complete_single_step(void)
 
 void vmx_skip_instruction(struct vmx_vcpu *v, const struct vm_exit *exit)
 {
-    (void)v;
-    vmcs_writen(VMCS_GUEST_RIP, exit->rip + exit->length);
+    uint64_t rip = exit->rip + exit->length;
+    if (__builtin_expect(rip > UINT32_MAX, 0) && !vmx_in_64bit_mode(v))
+        rip = (uint32_t)rip; /* EIP wraps */
+    vmcs_writen(VMCS_GUEST_RIP, rip);
     if (__builtin_expect((vmcs_readn(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0, 0))
         complete_single_step();
 }
 
 void vmx_inject_exception(struct vmx_vcpu *v, unsigned vector, uint32_t error_code)
 {
-    bool with_error = (WITH_ERROR_CODE >> vector & 1) && (v->cr0 & CR0_PE);
+    /* Not v->cr0: an unrestricted guest changes PE without an exit. */
+    bool protected_mode = vmcs_readn(VMCS_GUEST_CR0) & CR0_PE;
+    bool with_error = (WITH_ERROR_CODE >> vector & 1) && protected_mode;
     v->event = INFO_VALID | TYPE_HARDWARE << INFO_TYPE_SHIFT | vector;
     if (with_error)
         v->event |= INFO_ERROR_CODE | (uint64_t)error_code << 32;
@@ -60,6 +65,11 @@ void vmx_reflect_exception(struct vmx_vcpu *v, const struct vm_exit *exit)
     if (vector == EXCEPTION_DB) { /* an intercepted #DB leaves DR6 and DR7 unchanged (27.1) */
         write_dr6((read_dr6() & ~DR6_DB_BITS) | (exit->qualification & DR6_DB_BITS));
         vmcs_writen(VMCS_GUEST_DR7, vmcs_readn(VMCS_GUEST_DR7) & ~DR7_GD);
+        /* With TF and a shadow, an entry needs BS pending (SDM 26.3.1.5), which the intercepted #DB
+         * has not left (as in XSA-308). */
+        if ((vmcs_readn(VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
+            (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & SHADOW_STI_MOVSS))
+            vmcs_writen(VMCS_GUEST_PENDING_DEBUG, vmcs_readn(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
     }
     v->event = (exit->interruption_info & ~(uint32_t)INFO_NMI_UNBLOCKED) |
                (uint64_t)exit->error_code << 32;
@@ -68,13 +78,20 @@ void vmx_reflect_exception(struct vmx_vcpu *v, const struct vm_exit *exit)
 
 void vmx_redeliver_event(struct vmx_vcpu *v, const struct vm_exit *exit)
 {
-    if (!(exit->idt_vectoring_info & INFO_VALID))
-        return;
+    if (!(exit->idt_vectoring_info & INFO_VALID) || v->event)
+        return; /* an exception that the delivery itself raised comes first */
     v->event = (exit->idt_vectoring_info & ~(uint32_t)INFO_NMI_UNBLOCKED) |
                (uint64_t)exit->idt_vectoring_error << 32;
     uint32_t type = (exit->idt_vectoring_info & INFO_TYPE) >> INFO_TYPE_SHIFT;
     bool software = type == TYPE_SOFTWARE || type == TYPE_PRIVILEGED || type == TYPE_SOFTWARE_INT;
     v->event_length = software ? vmcs_read32(VMCS_EXIT_INSTRUCTION_LENGTH) : 0;
+}
+
+void vmx_unblock_nmis(struct vmx_vcpu *v)
+{
+    (void)v;
+    uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
+    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~SHADOW_NMI);
 }
 
 unsigned vmx_cpl(const struct vmx_vcpu *v)

@@ -26,6 +26,8 @@
 #define CR3_PCID      0xfffull
 #define PDPTE_PRESENT BIT(0)
 #define PDPTE_RESERVED_LOW 0x1e6ull /* bits 2:1 and 8:5 (SDM Vol. 3A, table 4-8) */
+#define SEGMENT_TYPE  0xfu
+#define TYPE_BUSY_TSS 0xbu          /* 32-bit, and the only one that IA-32e mode allows */
 #define CS_LONG       BIT(13)       /* of the access rights */
 #define IDENTITY_ENTRY 0xe7u        /* 4 MiB, present, writable, user, accessed, dirty */
 
@@ -74,7 +76,7 @@ void modes_write(struct vmx_vcpu *v)
     bool identity = on_identity_map(v);
     bool long_mode = paging(v) && (v->efer & EFER_LME);
     uint64_t cr0 = (v->cr0 & ~CR0_CACHE) | CR0_NE | CR0_ET;
-    uint64_t cr4 = v->cr4 | CR4_VMXE;
+    uint64_t cr4 = v->cr4 | CR4_VMXE | (read_cr4() & CR4_MCE); /* machine checks are the host's */
     uint64_t efer = v->efer;
 
     if (!v->unrestricted)
@@ -152,7 +154,8 @@ static int check_cr0(const struct vmx_vcpu *v, uint64_t value)
         return -EINVAL;
     bool was = paging(v), is = value & CR0_PG;
     bool cs_long = vmcs_read32(VMCS_GUEST_CS_ACCESS) & CS_LONG;
-    if (is && !was && (v->efer & EFER_LME) && (!(v->cr4 & CR4_PAE) || cs_long))
+    bool tss_32bit = (vmcs_read32(VMCS_GUEST_TR_ACCESS) & SEGMENT_TYPE) == TYPE_BUSY_TSS;
+    if (is && !was && (v->efer & EFER_LME) && (!(v->cr4 & CR4_PAE) || cs_long || !tss_32bit))
         return -EINVAL;
     if (was && !is && ((v->efer & EFER_LMA) && cs_long))
         return -EINVAL;

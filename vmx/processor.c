@@ -80,12 +80,15 @@ int vmx_feature_control(char error[VMX_ERROR_MAX])
 /* With A20 masked, address bit 20 is forced to 0: a change at 0 shows at 1 MiB. */
 bool a20_is_on(void)
 {
+    static struct spinlock lock; /* all cores test the same word */
+    spin_lock(&lock);
     volatile uint32_t *low = phys_to_virt(HPA(0x500)); /* free: above the BIOS data area */
     volatile uint32_t *high = phys_to_virt(HPA(0x500 + MIB));
     uint32_t saved = *low;
     *low = ~*high;
     bool on = *low != *high;
     *low = saved;
+    spin_unlock(&lock);
     return on;
 }
 
@@ -173,6 +176,7 @@ int vmx_cpu_enable(struct vmx_features *features, char error[VMX_ERROR_MAX])
     if (result != 0) {
         snprintf(error, VMX_ERROR_MAX, "VMXON failed: %s %u",
                  result & FAULTED ? "exception" : "VMfail", result & ~(uint32_t)FAULTED);
+        vmxon_regions[this_cpu()->index] = NULL;
         page_free(region);
         return -EPERM;
     }
@@ -190,6 +194,11 @@ void vmx_cpu_disable(void)
     write_cr4(read_cr4() & ~CR4_VMXE);
     page_free(*region);
     *region = NULL;
+}
+
+const struct vmx_features *vmx_features_of_all(void)
+{
+    return &vmx_common_features;
 }
 
 unsigned vmx_ept_max_order(void)

@@ -49,8 +49,8 @@ static const uint32_t required[VMX_CONTROL_WORDS] = {
                       PROC_SECONDARY_CONTROLS,
     [VMX_SECONDARY] = SEC_EPT,
     [VMX_EXIT] = EXITC_HOST_64BIT | EXITC_ACKNOWLEDGE_INTERRUPT | EXITC_SAVE_EFER |
-                 EXITC_LOAD_EFER | EXITC_SAVE_DEBUG,
-    [VMX_ENTRY] = ENTRYC_LOAD_EFER | ENTRYC_LOAD_DEBUG,
+                 EXITC_LOAD_EFER | EXITC_SAVE_PAT | EXITC_LOAD_PAT | EXITC_SAVE_DEBUG,
+    [VMX_ENTRY] = ENTRYC_LOAD_EFER | ENTRYC_LOAD_PAT | ENTRYC_LOAD_DEBUG,
 };
 
 static const uint32_t wanted[VMX_CONTROL_WORDS] = {
@@ -58,8 +58,6 @@ static const uint32_t wanted[VMX_CONTROL_WORDS] = {
     [VMX_SECONDARY] = SEC_VPID | SEC_UNRESTRICTED_GUEST | SEC_RDTSCP | SEC_INVPCID |
                       SEC_WBINVD_EXITING | SEC_RDRAND_EXITING | SEC_RDSEED_EXITING |
                       SEC_PAUSE_LOOP_EXITING | SEC_ENCLS_EXITING,
-    [VMX_EXIT] = EXITC_SAVE_PAT | EXITC_LOAD_PAT,
-    [VMX_ENTRY] = ENTRYC_LOAD_PAT,
 };
 
 void vmx_exit(void); /* enter.asm */
@@ -96,7 +94,8 @@ static int write_controls(struct vmx_vcpu *v, uint8_t *bitmap, char error[VMX_ER
         if (status)
             return status;
     }
-    if (v->vpid == 0)
+    const struct vmx_features *f = &vmx_common_features;
+    if (v->vpid == 0 || !(f->invvpid_single || f->invvpid_all)) /* no way to flush: no VPID */
         value[VMX_SECONDARY] &= ~(uint32_t)SEC_VPID;
     if (!(value[VMX_SECONDARY] & SEC_VPID))
         v->vpid = 0;
@@ -119,6 +118,9 @@ static int write_controls(struct vmx_vcpu *v, uint8_t *bitmap, char error[VMX_ER
     /* #DB and #AC can be raised without end inside an exception delivery; nothing but an exit
      * breaks that loop (CVE-2015-8104, CVE-2015-5307). #MC is the host's. */
     vmcs_write32(VMCS_EXCEPTION_BITMAP, BIT(EXCEPTION_DB) | BIT(EXCEPTION_AC) | BIT(EXCEPTION_MC));
+    vmcs_write32(VMCS_PAGE_FAULT_ERROR_MASK, 0);
+    vmcs_write32(VMCS_PAGE_FAULT_ERROR_MATCH, 0);
+    vmcs_write32(VMCS_ENTRY_INTERRUPTION_INFO, 0);
     vmcs_write32(VMCS_CR3_TARGET_COUNT, 0);
     vmcs_write32(VMCS_EXIT_MSR_STORE_COUNT, 0);
     vmcs_write32(VMCS_EXIT_MSR_LOAD_COUNT, 0);
@@ -167,6 +169,10 @@ static void write_guest_state(struct vmx_vcpu *v, gpa_t entry)
     vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, 0);
     vmcs_write32(VMCS_GUEST_ACTIVITY, 0);
     vmcs_writen(VMCS_GUEST_PENDING_DEBUG, 0);
+    vmcs_write64(VMCS_GUEST_PDPTE0, 0);
+    vmcs_write64(VMCS_GUEST_PDPTE1, 0);
+    vmcs_write64(VMCS_GUEST_PDPTE2, 0);
+    vmcs_write64(VMCS_GUEST_PDPTE3, 0);
 }
 
 /* Host state that is the same on every processor. */

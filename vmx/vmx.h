@@ -26,7 +26,7 @@ struct vmx_features {
     bool invept_single, invept_all;
     bool invvpid_single, invvpid_all;
     bool pause_loop_exiting;
-    bool wait_for_sipi;       /* activity state 3 is supported */
+    bool rdtscp, invpcid;     /* guests may be given these instructions */
 };
 
 /* Makes the calling processor ready, in the order of SDM 23.6-23.8 and 31.5: CPUID.1:ECX.VMX,
@@ -38,6 +38,9 @@ MUST_CHECK int vmx_cpu_enable(struct vmx_features *features, char error[VMX_ERRO
 /* VMXOFF and CR4.VMXE clear on the calling processor, if vmx_cpu_enable succeeded there. An INIT
  * that was blocked meanwhile is taken right behind VMXOFF; vmx_cpu_enable may follow again. */
 void vmx_cpu_disable(void);
+
+/* What all enabled processors offer. */
+const struct vmx_features *vmx_features_of_all(void);
 
 /* Writes the features in a few words, for the log. */
 void vmx_features_describe(const struct vmx_features *features, char *text, size_t size);
@@ -175,6 +178,10 @@ void vmx_inject_exception(struct vmx_vcpu *vcpu, unsigned vector, uint32_t error
 
 /* Puts an intercepted exception back where it came from (SDM 27.2.4), #DB with its DR6. */
 void vmx_reflect_exception(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
+
+/* After an NMI exit: the NMI is the host's. Bochs 2.7 saves "blocking by NMI" with the guest, and
+ * the next entry would block all further NMIs of this core. */
+void vmx_unblock_nmis(struct vmx_vcpu *vcpu);
 
 /* The event that was being delivered when the exit came is delivered anew at the next entry. */
 void vmx_redeliver_event(struct vmx_vcpu *vcpu, const struct vm_exit *exit);

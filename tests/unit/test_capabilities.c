@@ -194,11 +194,13 @@ static void features(void **state)
     assert_true(features.invvpid_single);
     assert_true(features.invvpid_all);
     assert_true(features.pause_loop_exiting);
-    assert_true(features.wait_for_sipi);
+    assert_true(features.rdtscp);
+    assert_true(features.invpcid);
 
     /* Take one thing away at a time. */
-    model = skylake, model.misc &= ~MISC_ACTIVITY_WAIT_SIPI;
-    assert_false(vmx_features_from(&model).wait_for_sipi);
+    model = skylake, model.controls[VMX_SECONDARY] &= ~CONTROLS(0, SEC_INVPCID);
+    assert_false(vmx_features_from(&model).invpcid);
+    assert_true(vmx_features_from(&model).rdtscp);
     model = skylake, model.basic &= ~BASIC_TRUE_CONTROLS;
     assert_false(vmx_features_from(&model).true_controls);
     model = skylake, model.controls[VMX_PIN] &= ~CONTROLS(0, PIN_PREEMPTION_TIMER);
