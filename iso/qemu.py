@@ -14,8 +14,12 @@ def vmx_usable():
         flags = pathlib.Path("/proc/cpuinfo").read_text()
     except OSError:
         return False
+    try:
+        nested = pathlib.Path("/sys/module/kvm_intel/parameters/nested").read_text().strip()
+    except OSError:
+        return False
     return re.search(r"^flags\s*:.*\bvmx\b", flags, re.MULTILINE) is not None \
-        and os.access("/dev/kvm", os.R_OK | os.W_OK)
+        and nested in ("Y", "1") and os.access("/dev/kvm", os.R_OK | os.W_OK)
 
 
 def command(spec):

@@ -34,22 +34,28 @@ static struct boot_info boot_info;
 static struct options options;
 static struct acpi_info acpi;
 
-/* The end of everything: what the user asked for, once the log is out. */
-static _Noreturn void end(void)
+/* The end of everything, once the log is out: what the user asked for, else `otherwise`. */
+static _Noreturn void end(enum onidle otherwise)
 {
+    enum onidle wanted = options.onidle == ONIDLE_DEFAULT ? otherwise : options.onidle;
     log_flush();
-    if (options.onidle == ONIDLE_POWEROFF)
+    if (wanted == ONIDLE_POWEROFF)
         power_off();
-    if (options.onidle == ONIDLE_REBOOT)
+    if (wanted == ONIDLE_REBOOT)
         power_reboot();
     power_halt();
+}
+
+static void end_panic(void)
+{
+    end(ONIDLE_HALT);
 }
 
 /* The machine cannot run guests. Not a bug: one line that says why. */
 static _Noreturn void refuse(const char *reason)
 {
     log_info("refused: %s", reason);
-    end();
+    end(ONIDLE_HALT);
 }
 
 /* The boot loader's information lies in memory that is to be handed out: work on a copy. */
@@ -168,7 +174,7 @@ void kernel_main(uint32_t magic, uint32_t information)
         refuse("no memory for the boot processor's stacks");
     cpu_protect();
     read_acpi();
-    panic_set_hooks(smp_stop_others, end);
+    panic_set_hooks(smp_stop_others, end_panic);
     if ((reason = start_apic()) || (reason = start_time()))
         refuse(reason);
     cores_start(&acpi, &options, low_page);
@@ -185,5 +191,5 @@ void kernel_main(uint32_t magic, uint32_t information)
     cores_run();
     log_flush(); /* room for the summary, however much the guests have said */
     summary_print();
-    end();
+    end(ONIDLE_POWEROFF);
 }

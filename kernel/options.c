@@ -108,7 +108,7 @@ static int read_onidle(struct options *options, struct text value)
         [ONIDLE_REBOOT] = "reboot",
     };
 
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+    for (size_t i = ONIDLE_HALT; i < ARRAY_SIZE(names); i++) {
         if (equals(value, names[i])) {
             options->onidle = (enum onidle)i;
             return 0;

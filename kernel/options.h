@@ -9,7 +9,9 @@
 #define OPTIONS_LOG_NAMES 16
 #define OPTIONS_NAME_MAX  32
 
-enum onidle { ONIDLE_HALT, ONIDLE_POWEROFF, ONIDLE_REBOOT };
+/* Without onidle=, the machine powers off when all guests have ended, and halts after a refusal or a
+ * panic, so that what was said can be read. */
+enum onidle { ONIDLE_DEFAULT, ONIDLE_HALT, ONIDLE_POWEROFF, ONIDLE_REBOOT };
 enum selftest { SELFTEST_NONE, SELFTEST_PANIC, SELFTEST_EXCEPTION, SELFTEST_STACK };
 
 struct options {
@@ -26,7 +28,7 @@ struct options {
     enum selftest selftest;   /* selftest=panic|exception|stack: Atoll breaks itself once all cores
                                  are up, to show how it reports its own bugs */
     bool tour;                /* tour: the host's half of the tour runs before the guests, and
-                                 guests may ask for INIT and SIPI (ATOLL_CALL_PROBE) */
+                                 guests may ask for an INIT and so on (ATOLL_CALL_PROBE) */
 };
 
 /* Where options_parse reports: one line a bad word; what it names is left at its default. */

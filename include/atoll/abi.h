@@ -58,7 +58,8 @@ enum atoll_call {
 
     /* Asks that another core sends the signal RDI (enum atoll_probe) to this core while the guest
      * runs. -ENOSYS unless the hypervisor was started with the option `tour`, -ENODEV when no
-     * other core is there, and for an INIT on the boot processor. Returns 0; the signal arrives a little later. */
+     * other core is there, and for an INIT on the boot processor; -EBUSY while another request waits;
+     * -EINVAL for another signal. Returns 0; the signal arrives a little later. */
     ATOLL_CALL_PROBE = 8,
 };
 

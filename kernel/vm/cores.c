@@ -17,6 +17,7 @@
 #include "kernel/vm/signals.h"
 
 #define STEP_TIMEOUT_US 2000000
+#define TOUR_TIMEOUT_US 5000000
 #define NO_CPU          UINT32_MAX
 
 enum stage { STAGE_WAIT, STAGE_ENABLE, STAGE_RUN };
@@ -106,13 +107,20 @@ void cores_tour(void)
     }
     atomic_store_explicit(&tour_cpu, spare, memory_order_release);
     wake(spare);
+    uint64_t deadline = rdtsc() + time_us_to_ticks(TOUR_TIMEOUT_US);
+    apic_timer_arm(deadline);
     while (atomic_load_explicit(&tour_cpu, memory_order_acquire) != NO_CPU) {
+        if (rdtsc() > deadline) {
+            log_info("cpu%u does not come back from the tour", spare);
+            break;
+        }
         if (atomic_load_explicit(&tour_wants_init, memory_order_acquire)) {
             apic_send_init(cpus[spare]->apic_id);
             atomic_store_explicit(&tour_wants_init, false, memory_order_release);
         }
         wait_for_interrupt();
     }
+    apic_timer_stop();
 }
 
 /* ---- Into VMX operation, into the scheduler, out ---------------------------------------------- */

@@ -35,6 +35,8 @@
 #define LEAF7_ECX_AVX512 (BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14))
 #define LEAF7_EDX        BIT(4) /* fast short REP MOV */
 #define LEAF7_EBX_AVX2   BIT(5)
+#define LEAF7_EBX_INVPCID BIT(10)
+#define LEAF7_ECX_RDPID  BIT(22)
 
 #define LEAFD1_EAX (BIT(0) | BIT(1) | BIT(2)) /* XSAVEOPT XSAVEC XGETBV with ECX=1 */
 
@@ -74,6 +76,10 @@ static struct cpuid leaf_7(uint32_t subleaf, struct cpuid host)
     r.edx = host.edx & LEAF7_EDX;
     if (!(xcr0 & XCR0_AVX))
         r.ebx &= ~(uint32_t)LEAF7_EBX_AVX2;
+    if (!vmx_features_of_all()->invpcid)
+        r.ebx &= ~(uint32_t)LEAF7_EBX_INVPCID;
+    if (!vmx_features_of_all()->rdtscp)
+        r.ecx &= ~(uint32_t)LEAF7_ECX_RDPID;
     return r;
 }
 
@@ -117,6 +123,14 @@ static struct cpuid leaf_d(const struct vcpu *vcpu, uint32_t subleaf, struct cpu
     if (subleaf == 1)
         return (struct cpuid){.eax = host.eax & LEAFD1_EAX, .ebx = host.ebx};
     return subleaf < 32 && (xcr0 >> subleaf & 1) ? host : none;
+}
+
+static struct cpuid leaf_81(struct cpuid host)
+{
+    struct cpuid r = {.ecx = host.ecx & LEAF81_ECX, .edx = host.edx & LEAF81_EDX};
+    if (!vmx_features_of_all()->rdtscp)
+        r.edx &= ~(uint32_t)CPUID_81_EDX_RDTSCP;
+    return r;
 }
 
 static struct cpuid leaf_15(void)
@@ -175,10 +189,9 @@ static struct cpuid filter(const struct vcpu *vcpu, uint32_t leaf, uint32_t subl
         return (struct cpuid){.eax = (uint32_t)(time_tsc_hz() / 1000000),
                               .ebx = (uint32_t)(time_tsc_hz() / 1000000)};
     case 0x80000000:
-        host.eax = max;
         return (struct cpuid){.eax = max};
     case 0x80000001:
-        return (struct cpuid){.ecx = host.ecx & LEAF81_ECX, .edx = host.edx & LEAF81_EDX};
+        return leaf_81(host);
     case 0x80000002:
     case 0x80000003:
     case 0x80000004: /* brand string */

@@ -23,6 +23,7 @@ static enum exit_action exception(struct vcpu *vcpu, const struct vm_exit *exit)
 {
     unsigned vector = exit->interruption_info & INFO_VECTOR;
     if ((exit->interruption_info & INFO_TYPE) == INFO_TYPE_NMI) {
+        vmx_unblock_nmis(&vcpu->vmx);
         __asm__ volatile("int $2"); /* the host's NMI: its handler's IRET unblocks the next one */
         return ACTION_HOST;
     }
@@ -60,7 +61,7 @@ static enum exit_action xsetbv_handle(struct vcpu *vcpu)
 {
     const uint64_t *gpr = vcpu->vmx.gpr;
     uint64_t value = (uint32_t)gpr[VMX_RAX] | gpr[VMX_RDX] << 32;
-    if ((uint32_t)gpr[VMX_RCX] != 0)
+    if ((uint32_t)gpr[VMX_RCX] != 0 || vmx_cpl(&vcpu->vmx) != 0) /* Bochs exits before it checks CPL */
         return ACTION_GP;
     return vmx_write_xcr0(&vcpu->vmx, value, cpu_xcr0_supported()) ? ACTION_GP : ACTION_RESUME;
 }
@@ -100,8 +101,10 @@ static enum exit_action entry_failed(struct vcpu *vcpu, const struct vm_exit *ex
         return stop(vcpu, STOP_ENTRY_FAIL_STATE, exit);
     case EXIT_ENTRY_FAIL_MSR_LOADING:
         return stop(vcpu, STOP_ENTRY_FAIL_MSR, exit);
-    default:
+    case EXIT_ENTRY_FAIL_MACHINE_CHECK:
         return stop(vcpu, STOP_ENTRY_FAIL_MCE, exit);
+    default:
+        return stop(vcpu, STOP_UNHANDLED_EXIT, exit);
     }
 }
 
@@ -238,6 +241,8 @@ void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
 
     enum exit_action action =
         __builtin_expect(exit->entry_failed, 0) ? entry_failed(vcpu, exit) : dispatch(vcpu, exit);
+    if (action != ACTION_STOP)
+        vmx_redeliver_event(&vcpu->vmx, exit);
     finish(vcpu, exit, action);
 
     if (__builtin_expect(exit_log_on, 0) && exit_log_wants(exit->reason))

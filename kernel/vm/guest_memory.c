@@ -120,9 +120,22 @@ int guest_read(const struct guest_memory *m, gpa_t guest, void *to, uint64_t len
     return 0;
 }
 
+/* May the guest itself write all of the range? What its image made read-only stays so. */
+static bool writable(const struct guest_memory *m, gpa_t guest, uint64_t length)
+{
+    for (uint64_t done = 0; done < length;) {
+        struct ept_leaf leaf;
+        if (ept_walk(&m->ept, GPA(guest.value + done), &leaf) || !(leaf.access & EPT_WRITE))
+            return false;
+        uint64_t size = PAGE_SIZE << leaf.order;
+        done += size - ((guest.value + done) & (size - 1));
+    }
+    return true;
+}
+
 int guest_write(const struct guest_memory *m, gpa_t guest, const void *from, uint64_t length)
 {
-    if (!guest_range_ok(m, guest, length))
+    if (!guest_range_ok(m, guest, length) || !writable(m, guest, length))
         return -EFAULT;
     for (uint64_t done = 0; done < length;) {
         uint64_t follow;

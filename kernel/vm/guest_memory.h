@@ -30,7 +30,8 @@ void guest_memory_destroy(struct guest_memory *memory);
 /* Is [guest, guest + length) RAM? Its end may be the end of RAM; it never wraps. */
 bool guest_range_ok(const struct guest_memory *memory, gpa_t guest, uint64_t length);
 
-/* Copies. -EFAULT, and nothing is copied, unless all of it is RAM. */
+/* Copies. -EFAULT, and nothing is copied, unless all of it is RAM, which for guest_write the guest
+ * itself may write. */
 MUST_CHECK int guest_read(const struct guest_memory *memory, gpa_t guest, void *to, uint64_t length);
 MUST_CHECK int guest_write(const struct guest_memory *memory, gpa_t guest, const void *from,
                            uint64_t length);

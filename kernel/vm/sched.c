@@ -144,7 +144,7 @@ static void end(struct core *core, struct vcpu *vcpu)
 static void run_slice(struct vcpu *vcpu, uint64_t start, uint64_t end_tsc)
 {
     char error[VMX_ERROR_MAX];
-    struct vm_exit exit;
+    struct vm_exit exit = {0};
     vcpu->slice_start = start;
     bool timer = vmx_preemption_set(&vcpu->vmx, end_tsc - start);
     if (!timer)
@@ -154,6 +154,8 @@ static void run_slice(struct vcpu *vcpu, uint64_t start, uint64_t end_tsc)
             vm_stop(vcpu, STOP_VMFAIL, NULL, "%s", error);
         else
             exit_handle(vcpu, &exit);
+        if (!timer && exit.reason == EXIT_EXTERNAL_INTERRUPT && rdtsc() < end_tsc)
+            apic_timer_arm(end_tsc); /* it was early, or another interrupt */
     } while (vcpu->state == VCPU_RUNNABLE && !vcpu->yielded && rdtsc() < end_tsc);
     if (!timer)
         apic_timer_stop();

@@ -12,10 +12,12 @@
 #include "kernel/cpu/time.h"
 #include "kernel/cpu/traps.h"
 #include "kernel/lib/x86.h"
+#include "kernel/panic.h"
 #include "kernel/vm/sched.h"
 
 #define RESTART    (ATOLL_PROBE_INTERRUPT + 1) /* behind the signals of enum atoll_probe */
 #define NOBODY     UINT32_MAX
+#define POSTING    (UINT32_MAX - 1)
 #define SETTLE_US  500 /* the guest is back from its call by then, even if that is logged */
 
 static bool enabled;
@@ -34,7 +36,9 @@ static int post(uint64_t signal)
     /* On a machine that keeps an INIT pending, one for the boot processor would reset everything. */
     if (!sched_other_core(&other) || (signal == ATOLL_PROBE_INIT && cpu_index() == 0))
         return -ENODEV;
-    if (atomic_load_explicit(&sender, memory_order_acquire) != NOBODY)
+    uint32_t nobody = NOBODY;
+    if (!atomic_compare_exchange_strong_explicit(&sender, &nobody, POSTING, memory_order_acquire,
+                                                 memory_order_relaxed))
         return -EBUSY;
     target = cpu_index();
     wanted = signal;
@@ -54,8 +58,10 @@ int64_t signals_request(uint64_t signal)
 bool signals_request_restart(void)
 {
     int error;
-    while ((error = post(RESTART)) == -EBUSY)
-        cpu_pause(); /* the sender before us is at work and will be done */
+    while ((error = post(RESTART)) == -EBUSY) {
+        signals_serve(); /* it may be this core that is asked */
+        cpu_pause();
+    }
     return error == 0;
 }
 
@@ -76,7 +82,8 @@ void signals_serve(void)
         apic_send(apic, VECTOR_WAKE);
         break;
     default:
-        smp_restart(cpus[target]);
+        if (!smp_restart(cpus[target]) && !smp_restart(cpus[target]))
+            panic("cpu%u, hit by an INIT, does not start again: its guests are stranded", target);
         break;
     }
     atomic_store_explicit(&sender, NOBODY, memory_order_release);

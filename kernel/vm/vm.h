@@ -28,8 +28,7 @@
     X(ENTRY_FAIL_MSR)    /* exit 34 */ \
     X(ENTRY_FAIL_MCE)    /* exit 41 */ \
     X(VMFAIL)            /* VMLAUNCH or VMRESUME failed */ \
-    X(UNHANDLED_EXIT)    /* an exit reason that Atoll does not expect */ \
-    X(DOUBLE_EVENT)      /* an event could not be delivered */
+    X(UNHANDLED_EXIT)    /* an exit reason that Atoll does not expect */
 
 enum stop_reason {
 #define X(name) STOP_##name,

@@ -60,6 +60,11 @@ class Run:
                 if re.match(rf"\[ *\d+\.\d{{6}}\] {re.escape(name)}\| ", line)]
 
 
+def own_image(name):
+    """The path of a guest that only the tests have."""
+    return str(BUILD / "tests" / "guests" / f"{name}.elf")
+
+
 def image(name):
     """The path of a built guest, ready to stand first in a guest's line."""
     return str(BUILD / "guests" / f"{name}.elf")

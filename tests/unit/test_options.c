@@ -48,7 +48,7 @@ static void accepted(const char *line)
 static void check_defaults(void)
 {
     static const struct options defaults = {
-        .com_port = 0x3f8, .com_baud = 115200, .slice_us = 1000, .onidle = ONIDLE_HALT,
+        .com_port = 0x3f8, .com_baud = 115200, .slice_us = 1000, .onidle = ONIDLE_DEFAULT,
     };
     assert_memory_equal(&options, &defaults, sizeof(options));
 }
