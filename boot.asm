@@ -81,7 +81,8 @@ boot_entry:
         jnc no_execute_disable
 
         ; The first 4 GiB, with 2 MiB pages, three times: at 0 for the next few instructions, at
-        ; the direct map (kernel/mm/phys.h) and (its first GiB) at KERNEL_BASE. kernel/mm/paging.c replaces it all.
+        ; the direct map (kernel/mm/phys.h) and (its first GiB) at KERNEL_BASE.
+        ; kernel/mm/paging.c replaces it all.
         mov edi, physical(boot_pd)
         mov eax, 0x83                           ; present, writable, 2 MiB
         mov ecx, 4 * 512

@@ -73,8 +73,8 @@ def run(arguments):
     demo = None
     if arguments.command == "demo":
         demo = choose_demo(arguments.name)
-        entry = make_iso.Entry(demo.name, make_iso.ends_by_itself(f"{demo.options} {arguments.opts}"),
-                               demo.guest_lines(arguments.build))
+        options = make_iso.ends_by_itself(f"{demo.options} {arguments.opts}")
+        entry = make_iso.Entry(demo.name, options, demo.guest_lines(arguments.build))
         cpus, mem = demo.cpus, demo.mem
     else:
         entry = make_iso.Entry("run", make_iso.ends_by_itself(arguments.opts), arguments.guests)

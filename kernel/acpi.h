@@ -39,7 +39,7 @@ struct acpi_info {
 /* `rsdp` is the boot loader's copy (may be NULL, then EBDA and 0xe0000-0xfffff are searched).
  * Returns 0 when at least one enabled processor was found; or -ENOENT / -EINVAL and one line in
  * `error` that names the table and what is wrong with it. A FADT or DSDT that is missing or broken
- * is no error: the fields that depend on it stay zero. Where an XSDT is broken, the RSDT is tried. */
+ * is no error: the fields that depend on it stay zero. A broken XSDT: the RSDT is tried. */
 MUST_CHECK int acpi_parse(const void *rsdp, size_t rsdp_size, acpi_map_fn *map,
                           struct acpi_info *info, char error[ACPI_ERROR_MAX]);
 

@@ -11,7 +11,7 @@
 
 #define RING_SIZE   (256 * KIB) /* a power of two: positions wrap by masking */
 #define LINE_BUFFER (LOG_LINE_MAX + 16)
-#define RESERVE     (RING_SIZE / 4) /* for the hypervisor's own lines: a guest cannot crowd them out */
+#define RESERVE     (RING_SIZE / 4) /* for the hypervisor's own lines, safe from guests */
 
 static char ring[RING_SIZE];
 static uint64_t head, tail; /* bytes ever written, bytes ever drained */
@@ -146,7 +146,8 @@ void log_vline(const char *subject, const char *format, va_list args)
 {
     char line[LINE_BUFFER];
     size_t length = (size_t)format_time(line, sizeof line);
-    length += (size_t)snprintf(line + length, sizeof line - length, "cpu%u %s: ", cpu_index(), subject);
+    length +=
+        (size_t)snprintf(line + length, sizeof line - length, "cpu%u %s: ", cpu_index(), subject);
     int text = vsnprintf(line + length, sizeof line - length, format, args);
     if (text > 0)
         length += (size_t)text;

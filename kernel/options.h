@@ -9,8 +9,8 @@
 #define OPTIONS_LOG_NAMES 16
 #define OPTIONS_NAME_MAX  32
 
-/* Without onidle=, the machine powers off when all guests have ended, and halts after a refusal or a
- * panic, so that what was said can be read. */
+/* Without onidle=, the machine powers off when all guests have ended, and halts after a refusal or
+ * a panic, so that what was said can be read. */
 enum onidle { ONIDLE_DEFAULT, ONIDLE_HALT, ONIDLE_POWEROFF, ONIDLE_REBOOT };
 enum selftest { SELFTEST_NONE, SELFTEST_PANIC, SELFTEST_EXCEPTION, SELFTEST_STACK };
 

@@ -13,7 +13,8 @@
 typedef void vmx_audit_report_fn(const char *section, const char *message, void *context);
 
 /* Returns the number of rules broken. */
-unsigned vmx_audit_image(const struct vmcs_image *image, const struct vmx_capabilities *capabilities,
-                         vmx_audit_report_fn *report, void *context);
+unsigned vmx_audit_image(const struct vmcs_image *image,
+                         const struct vmx_capabilities *capabilities, vmx_audit_report_fn *report,
+                         void *context);
 
 #endif

@@ -19,7 +19,7 @@ enum vmx_control_word {
 struct vmx_capabilities {
     uint64_t basic;                       /* IA32_VMX_BASIC */
     uint64_t controls[VMX_CONTROL_WORDS]; /* allowed-0 in bits 31:0, allowed-1 in 63:32; of the
-                                             TRUE MSRs where they exist; 0 where the MSR is absent */
+                                             TRUE MSRs where they exist; 0: no such MSR */
     uint64_t misc;                        /* IA32_VMX_MISC */
     uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
     uint64_t ept_vpid;                    /* IA32_VMX_EPT_VPID_CAP, 0 where absent */

@@ -41,5 +41,6 @@ void vmx_audit(const struct vmx_vcpu *v, const char *subject)
     vmcs_capture(&image);
     unsigned broken = vmx_audit_image(&image, &vmx_common, report_rule, (void *)subject);
     spin_unlock(&lock);
-    log_line(subject, "  audit: %u rule%s of SDM 26.2 and 26.3 broken", broken, broken == 1 ? "" : "s");
+    log_line(subject, "  audit: %u rule%s of SDM 26.2 and 26.3 broken", broken,
+             broken == 1 ? "" : "s");
 }

@@ -43,7 +43,7 @@ void ept_destroy(struct ept *ept);
  * is not readable (writable alone is a misconfiguration, SDM 28.2.3.1, executable alone is one by
  * capability) or has other bits, a memory type that is not in the enum, a guest address at or above
  * 2^48, a host address at or above 2^52, an order above max_order or one that is not a leaf's.
- * -EEXIST: something is mapped there already. -ENOMEM: no frame for a table (nothing is changed). */
+ * -EEXIST: something is mapped there already. -ENOMEM: no frame for a table (nothing changed). */
 MUST_CHECK int ept_map(struct ept *ept, gpa_t guest, hpa_t host, unsigned order, uint8_t access,
                        enum ept_memory_type type);
 

@@ -69,7 +69,8 @@ void vmx_reflect_exception(struct vmx_vcpu *v, const struct vm_exit *exit)
          * has not left (as in XSA-308). */
         if ((vmcs_readn(VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
             (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & SHADOW_STI_MOVSS))
-            vmcs_writen(VMCS_GUEST_PENDING_DEBUG, vmcs_readn(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
+            vmcs_writen(VMCS_GUEST_PENDING_DEBUG,
+                        vmcs_readn(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
     }
     v->event = (exit->interruption_info & ~(uint32_t)INFO_NMI_UNBLOCKED) |
                (uint64_t)exit->error_code << 32;
@@ -103,7 +104,8 @@ unsigned vmx_cpl(const struct vmx_vcpu *v)
 bool vmx_in_64bit_mode(const struct vmx_vcpu *v)
 {
     (void)v;
-    return (vmcs_read64(VMCS_GUEST_EFER) & EFER_LMA) && (vmcs_read32(VMCS_GUEST_CS_ACCESS) & CS_LONG);
+    return (vmcs_read64(VMCS_GUEST_EFER) & EFER_LMA) &&
+           (vmcs_read32(VMCS_GUEST_CS_ACCESS) & CS_LONG);
 }
 
 uint64_t vmx_rsp(const struct vmx_vcpu *v)

@@ -63,9 +63,9 @@ static uint64_t cr0_mask(const struct vmx_vcpu *v)
 
 uint64_t modes_cr4_allowed(void)
 {
-    uint64_t allowed = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE |
-                       CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE | CR4_PCIDE |
-                       CR4_SMEP | CR4_SMAP;
+    uint64_t allowed = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE |
+                       CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE |
+                       CR4_PCIDE | CR4_SMEP | CR4_SMAP;
     if (cpu_xcr0_supported())
         allowed |= CR4_OSXSAVE;
     return allowed & vmx_common.cr4_fixed1;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest's CR0, CR3, CR4 and EFER: what it sees, what the processor is given (SDM 23.8, 24.6.6). */
+/* The guest's CR0, CR3, CR4 and EFER: what it sees, what the processor gets (SDM 23.8, 24.6.6). */
 #ifndef VMX_MODES_H
 #define VMX_MODES_H
 

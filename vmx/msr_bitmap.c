@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The MSR bitmap: four parts of 1 KiB, read low, read high, write low, write high. A set bit exits. */
+/* The MSR bitmap: four parts of 1 KiB, read low, read high, write low, write high. A set bit
+ * exits. */
 #include "vmx/msr_bitmap.h"
 
 #include <linux/errno.h>

@@ -68,10 +68,11 @@ int vmx_feature_control(char error[VMX_ERROR_MAX])
         }
     }
     if (!(value & FEATURE_CONTROL_VMX_OUTSIDE)) {
-        snprintf(error, VMX_ERROR_MAX,
-                 "the firmware has locked VMX off: IA32_FEATURE_CONTROL = 0x%llx has bit 0 (lock) set "
-                 "and bit 2 (enable VMX outside SMX operation) clear; turn VMX on in its setup",
-                 (unsigned long long)value);
+        snprintf(
+            error, VMX_ERROR_MAX,
+            "the firmware has locked VMX off: IA32_FEATURE_CONTROL = 0x%llx has bit 0 (lock) set "
+            "and bit 2 (enable VMX outside SMX operation) clear; turn VMX on in its setup",
+            (unsigned long long)value);
         return -EPERM;
     }
     return 0;
@@ -143,7 +144,8 @@ static void intersect(const struct vmx_capabilities *c)
 int vmx_cpu_enable(struct vmx_features *features, char error[VMX_ERROR_MAX])
 {
     if (!vmx_supported()) {
-        snprintf(error, VMX_ERROR_MAX, "the processor has no VMX (CPUID.1:ECX.VMX, bit 5, is clear)");
+        snprintf(error, VMX_ERROR_MAX,
+                 "the processor has no VMX (CPUID.1:ECX.VMX, bit 5, is clear)");
         return -ENODEV;
     }
     int status = vmx_feature_control(error);

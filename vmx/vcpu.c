@@ -257,9 +257,9 @@ int vmx_vcpu_create(struct vmx_vcpu *v, struct ept *ept, uint16_t vpid, gpa_t en
 
 void vmx_vcpu_destroy(struct vmx_vcpu *v)
 {
-    struct ept_leaf leaf;
+    struct ept_leaf leaf; /* of the identity map, whose page is everyone's and stays */
     if (v->vmcs.region && !v->unrestricted)
-        (void)!ept_unmap(v->ept, GPA(IDENTITY_MAP_GPA), &leaf); /* the page is everyone's: it stays */
+        (void)!ept_unmap(v->ept, GPA(IDENTITY_MAP_GPA), &leaf);
     vmcs_destroy(&v->vmcs);
     if (v->fpu)
         page_free(v->fpu);

@@ -45,7 +45,7 @@ VMCS_ACCESSORS(64, vmcs_field64, uint64_t)
 VMCS_ACCESSORS(n, vmcs_field_natural, uint64_t)
 #undef VMCS_ACCESSORS
 
-/* Takes a page for the region, stamps it with the revision and clears it (VMCLEAR). 0 or -ENOMEM. */
+/* Takes a page for the region, stamps it with the revision and VMCLEARs it. 0 or -ENOMEM. */
 MUST_CHECK int vmcs_create(struct vmcs *vmcs, uint32_t revision);
 
 /* Frees the region. It must not be loaded on any processor. */

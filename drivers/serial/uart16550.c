@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The 16550 UART. Nothing here waits for the line except uart_flush, and that for a bounded time. */
+/* The 16550 UART. Nothing here waits for the line but uart_flush, and that for a bounded time. */
 #include "drivers/serial/uart16550.h"
 
 #include <linux/errno.h>

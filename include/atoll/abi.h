@@ -8,9 +8,9 @@
  * guest-physical address of struct hvm_start_info (xen/arch-x86/hvm/start_info.h).
  *
  * Calls: VMCALL without prefixes in 64-bit mode at CPL 0; the number in RAX, arguments in RDI, RSI,
- * RDX, R10, R8; the result in RAX: a value, or a negative errno (linux/errno.h). All other registers
- * are preserved. From CPL 1-3 or outside 64-bit mode a call has no effect and returns -EPERM. An
- * unknown number returns -ENOSYS; ATOLL_BAD_CALLS_MAX of these in a row stop the guest
+ * RDX, R10, R8; the result in RAX: a value, or a negative errno (linux/errno.h). All other
+ * registers are preserved. From CPL 1-3 or outside 64-bit mode a call has no effect and returns
+ * -EPERM. An unknown number returns -ENOSYS; ATOLL_BAD_CALLS_MAX of these in a row stop the guest
  * (BAD_HYPERCALL). Addresses in arguments are guest-physical; [address, address + length) must lie
  * in the guest's RAM, else -EFAULT. */
 #ifndef ATOLL_ABI_H
@@ -58,8 +58,8 @@ enum atoll_call {
 
     /* Asks that another core sends the signal RDI (enum atoll_probe) to this core while the guest
      * runs. -ENOSYS unless the hypervisor was started with the option `tour`, -ENODEV when no
-     * other core is there, and for an INIT on the boot processor; -EBUSY while another request waits;
-     * -EINVAL for another signal. Returns 0; the signal arrives a little later. */
+     * other core is there, and for an INIT on the boot processor; -EBUSY while another request
+     * waits; -EINVAL for another signal. Returns 0; the signal arrives a little later. */
     ATOLL_CALL_PROBE = 8,
 };
 

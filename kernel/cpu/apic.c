@@ -172,7 +172,8 @@ void apic_timer_arm(uint64_t deadline)
     uint64_t now = rdtsc();
     uint64_t ticks = deadline > now ? deadline - now : 1;
     uint64_t counts = (uint64_t)((unsigned __int128)ticks * timer_ratio >> 32);
-    apic_write(APIC_TIMER_INITIAL, counts > UINT32_MAX ? UINT32_MAX : counts ? (uint32_t)counts : 1);
+    counts = MAX(counts, 1); /* 0 would stop the timer */
+    apic_write(APIC_TIMER_INITIAL, (uint32_t)MIN(counts, UINT32_MAX));
 }
 
 void apic_timer_stop(void)

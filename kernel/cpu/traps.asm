@@ -11,7 +11,8 @@ section .text progbits alloc exec nowrite align=16
 align 8
 trap_entry_%+vector:
     ; 8, 10-14, 17, 21, 29 and 30 push an error code (SDM Vol. 3A, 6.13)
-    %if vector = 8 || (vector >= 10 && vector <= 14) || vector = 17 || vector = 21 || vector = 29 || vector = 30
+    %if vector = 8 || (vector >= 10 && vector <= 14) || vector = 17 || vector = 21 || \
+        vector = 29 || vector = 30
     %else
         push qword 0
     %endif

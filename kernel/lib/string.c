@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The part of <string.h> (C11 7.24) that the kernel calls, and that GCC calls on its own for
- * structures (memcpy, memmove, memset, memcmp). Copies use the string instructions, in words of eight
- * bytes and then the rest: fast on every processor, and without SSE registers, which hold guest
- * state. */
+ * structures (memcpy, memmove, memset, memcmp). Copies use the string instructions, in words of
+ * eight bytes and then the rest: fast on every processor, and without SSE registers, which hold
+ * guest state. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

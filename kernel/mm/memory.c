@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Bringing memory up. Until paging_init only the first 4 GiB are mapped, so the allocator's metadata
- * and the page tables come from there; what lies above is added afterwards. */
+/* Bringing memory up. Until paging_init only the first 4 GiB are mapped, so the allocator's
+ * metadata and the page tables come from there; what lies above is added afterwards. */
 #include "kernel/mm/memory.h"
 
 #include <linux/errno.h>

@@ -77,7 +77,7 @@ static void set_stage(enum stage next)
     wake_all();
 }
 
-/* ---- The tour --------------------------------------------------------------------------------- */
+/* ---- The tour -------------------------------------------------------------------------------- */
 
 /* On the core that takes the tour: have the boot processor send an INIT here. It is halted until
  * asked, so that nothing else moves while A20 is masked. */
@@ -99,7 +99,8 @@ static void take_tour(void)
 void cores_tour(void)
 {
     uint32_t spare = cpus_count - 1;
-    while (spare > 0 && atomic_load_explicit(&cpus[spare]->state, memory_order_acquire) != CPU_ONLINE)
+    while (spare > 0 &&
+           atomic_load_explicit(&cpus[spare]->state, memory_order_acquire) != CPU_ONLINE)
         spare--;
     if (spare == 0) {
         vmx_tour(NULL);
@@ -123,7 +124,7 @@ void cores_tour(void)
     apic_timer_stop();
 }
 
-/* ---- Into VMX operation, into the scheduler, out ---------------------------------------------- */
+/* ---- Into VMX operation, into the scheduler, out --------------------------------------------- */
 
 static int enable_vmx(char error[VMX_ERROR_MAX])
 {

@@ -61,7 +61,8 @@ static enum exit_action xsetbv_handle(struct vcpu *vcpu)
 {
     const uint64_t *gpr = vcpu->vmx.gpr;
     uint64_t value = (uint32_t)gpr[VMX_RAX] | gpr[VMX_RDX] << 32;
-    if ((uint32_t)gpr[VMX_RCX] != 0 || vmx_cpl(&vcpu->vmx) != 0) /* Bochs exits before it checks CPL */
+    /* Bochs exits before it checks CPL */
+    if ((uint32_t)gpr[VMX_RCX] != 0 || vmx_cpl(&vcpu->vmx) != 0)
         return ACTION_GP;
     return vmx_write_xcr0(&vcpu->vmx, value, cpu_xcr0_supported()) ? ACTION_GP : ACTION_RESUME;
 }
@@ -75,7 +76,7 @@ static enum exit_action hlt(struct vcpu *vcpu, const struct vm_exit *exit)
 }
 
 /* An INIT is for the core, and no guest is reset by it. The exit takes it away (SDM 25.2), but not
- * on every machine: Bochs 2.7 delivers it again at each entry. Then the core must be started anew. */
+ * on every machine: Bochs 2.7 delivers it again at each entry. Then the core is started anew. */
 static enum exit_action init_signal(struct vcpu *vcpu, const struct vm_exit *exit)
 {
     vcpu->inits = exit->rip == vcpu->init_rip ? vcpu->inits + 1 : 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A guest's RAM and the one door to it. RAM is [0, size), with a hole from 3 to 4 GiB: what does not
- * fit below is above 4 GiB. All of it is the guest's own, zeroed, mapped by EPT as large as it fits. */
+/* A guest's RAM and the one door to it. RAM is [0, size), with a hole from 3 to 4 GiB: what does
+ * not fit below is above 4 GiB. All of it is the guest's own, zeroed, mapped by EPT as large as it
+ * fits. */
 #ifndef KERNEL_VM_GUEST_MEMORY_H
 #define KERNEL_VM_GUEST_MEMORY_H
 
@@ -32,7 +33,8 @@ bool guest_range_ok(const struct guest_memory *memory, gpa_t guest, uint64_t len
 
 /* Copies. -EFAULT, and nothing is copied, unless all of it is RAM, which for guest_write the guest
  * itself may write. */
-MUST_CHECK int guest_read(const struct guest_memory *memory, gpa_t guest, void *to, uint64_t length);
+MUST_CHECK int guest_read(const struct guest_memory *memory, gpa_t guest, void *to,
+                          uint64_t length);
 MUST_CHECK int guest_write(const struct guest_memory *memory, gpa_t guest, const void *from,
                            uint64_t length);
 

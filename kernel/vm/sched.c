@@ -63,7 +63,8 @@ bool sched_other_core(uint32_t *index)
 void sched_add(struct vcpu *vcpu)
 {
     uint32_t best = members[0];
-    for (uint32_t i = 1; i < member_count; i++) /* of equals the last: the first looks after the log */
+    /* Of equals the last one: the first looks after the log. */
+    for (uint32_t i = 1; i < member_count; i++)
         if (cores[members[i]].given <= cores[best].given)
             best = members[i];
     struct core *core = &cores[best];
@@ -147,8 +148,8 @@ static void run_slice(struct vcpu *vcpu, uint64_t start, uint64_t end_tsc)
     struct vm_exit exit = {0};
     vcpu->slice_start = start;
     bool timer = vmx_preemption_set(&vcpu->vmx, end_tsc - start);
-    if (!timer)
-        apic_timer_arm(end_tsc); /* its interrupt exits too, though not on every machine with IF=0 */
+    if (!timer) /* its interrupt exits too, though not on every machine with IF=0 */
+        apic_timer_arm(end_tsc);
     do {
         if (__builtin_expect(vmx_run(&vcpu->vmx, &exit, error) != 0, 0))
             vm_stop(vcpu, STOP_VMFAIL, NULL, "%s", error);

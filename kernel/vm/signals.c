@@ -33,7 +33,7 @@ void signals_enable(void)
 static int post(uint64_t signal)
 {
     uint32_t other;
-    /* On a machine that keeps an INIT pending, one for the boot processor would reset everything. */
+    /* Where an INIT stays pending, one for the boot processor would reset the machine. */
     if (!sched_other_core(&other) || (signal == ATOLL_PROBE_INIT && cpu_index() == 0))
         return -ENODEV;
     uint32_t nobody = NOBODY;

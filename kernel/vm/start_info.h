@@ -7,7 +7,8 @@
 #include "kernel/vm/elf_image.h"
 #include "kernel/vm/guest_memory.h"
 
-/* Writes them into the lowest page but page 0 that no segment of `image` touches. Returns 0 and its address, or -ENOSPC when the image fills the RAM. */
+/* Writes them into the lowest page but page 0 that no segment of `image` touches. Returns 0 and its
+ * address, or -ENOSPC when the image fills the RAM. */
 MUST_CHECK int start_info_write(const struct guest_memory *memory, const struct elf_image *image,
                                 const char *command_line, gpa_t *address);
 

@@ -44,7 +44,8 @@ def test_tour(boot_demo, cpus):
     assert host[1] == host[2] and int(host[1]) >= 20
     for refusal in ("CR4.VMXE clear .*: #UD", "A20 masked .*: #GP", "CR0.NE clear .*: #GP",
                     "wrong revision id .*: VMfailInvalid", "VMREAD without .*: VMfailInvalid",
-                    "VMPTRST before", "VMPTRST after", "VMLAUNCH of a VMCS that is launched .*error 4",
+                    "VMPTRST before", "VMPTRST after",
+                    "VMLAUNCH of a VMCS that is launched .*error 4",
                     "VMRESUME of a VMCS that is clear .*error 5"):
         run.has(r"rules: \d+ .*" + refusal + ".* as it must be")
 

@@ -46,7 +46,7 @@ def test_panic(boot, how, words):
 def test_absent_serial_port(boot):
     run = boot([f"{image('hello')} guest"], options="com=com4")
     assert not run.lines
-    assert run.status == 3 and run.elapsed < 60  # ended by itself, with nothing to read a verdict from
+    assert run.status == 3 and run.elapsed < 60  # it ended by itself, without a word
 
 
 @pytest.mark.parametrize("options, words", [
@@ -65,7 +65,8 @@ def test_bad_option_is_named(boot, options, words):
 def test_exit_log(boot):
     run = boot([f"{image('hello')} guest"], options="log=exits")
     run.ends(1, 1)
-    run.has(r"guest\.0: exit 10 CPUID rip=0x[0-9a-f]+ leaf=0x40000000 subleaf=0x0 -> resume \(\d+ ticks\)")
+    run.has(r"guest\.0: exit 10 CPUID rip=0x[0-9a-f]+ leaf=0x40000000 subleaf=0x0 "
+            r"-> resume \(\d+ ticks\)")
     run.has(r"guest\.0: exit 18 VMCALL rip=0x[0-9a-f]+ ")
 
 

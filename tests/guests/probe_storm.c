@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A guest that asks for signals to its core without end (signal=N of enum atoll_probe), for ms=N
- * milliseconds, with gap=N microseconds of computing after each. Two of them on two cores ask each other's core at the same time. */
+ * milliseconds, with gap=N microseconds of computing after each. Two of them on two cores ask each
+ * other's core at the same time. */
 #include "guests/lib/guest.h"
 
 int main(void)

@@ -1,6 +1,7 @@
 ; SPDX-License-Identifier: MIT
-; A guest that goes back to real mode and reads a denied MSR: the #GP must come through the interrupt
-; vector table, without an error code. Its handler resets the machine, which is how the test sees it.
+; A guest that goes back to real mode and reads a denied MSR: the #GP must come through the
+; interrupt vector table, without an error code. Its handler resets the machine, which is how the
+; test sees it.
 
 RUNS_AT equ 0x8000
 
