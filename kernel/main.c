@@ -20,6 +20,7 @@
 #include "kernel/panic.h"
 #include "kernel/vm/cores.h"
 #include "kernel/vm/exit_log.h"
+#include "kernel/vm/sched.h"
 #include "kernel/vm/signals.h"
 #include "kernel/vm/summary.h"
 #include "kernel/vm/vm.h"
@@ -131,8 +132,9 @@ static void create_guests(void)
         const struct boot_module *module = &boot_info.modules[i];
         size_t size = module->range.end - module->range.start;
         const void *file = paging_map_readable(HPA(module->range.start), size);
-        if (file)
-            vm_create(module->string, file, size);
+        struct vm *vm = file ? vm_create(module->string, file, size) : NULL;
+        if (vm)
+            sched_add(&vm->vcpu);
     }
     log_info("%u of %u guests created, %llu of %llu MiB free", vms_alive(), boot_info.module_count,
              (unsigned long long)(frames_free_count() * PAGE_SIZE / MIB),

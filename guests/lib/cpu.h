@@ -18,6 +18,7 @@ struct cpuid_feature {
 #define CPUID_VMX     ((struct cpuid_feature){0x1, 0, 2, 5})
 #define CPUID_SMX     ((struct cpuid_feature){0x1, 0, 2, 6})
 #define CPUID_XSAVE   ((struct cpuid_feature){0x1, 0, 2, 26})
+#define CPUID_AVX     ((struct cpuid_feature){0x1, 0, 2, 28})
 #define CPUID_RDRAND  ((struct cpuid_feature){0x1, 0, 2, 30})
 #define CPUID_GUEST   ((struct cpuid_feature){0x1, 0, 2, 31})
 #define CPUID_SGX     ((struct cpuid_feature){0x7, 0, 1, 2})
@@ -32,7 +33,9 @@ struct cpuid_feature {
 #define MSR_FEATURE_CONTROL 0x3au
 #define MSR_VMX_BASIC       0x480u
 #define MSR_EFER            0xc0000080u
+#define MSR_LSTAR           0xc0000082u
 #define MSR_FS_BASE         0xc0000100u
+#define MSR_KERNEL_GS_BASE  0xc0000102u
 
 #define EFER_SCE (1u << 0)
 #define EFER_NXE (1u << 11)

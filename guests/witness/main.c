@@ -10,13 +10,18 @@
 #define SLEEP_NS       100000
 #define MXCSR_DEFAULT  0x1f80u
 #define MXCSR_ROUNDING 13 /* two bits: each VM rounds in its own way */
+#define CR4_OSXSAVE    (1ul << 18)
+#define XCR0_AVX_STATE 7u /* x87, SSE, AVX */
 
 /* The layout that registers.asm loads and stores. */
 struct register_set {
     uint64_t rcx, rdx, rbx, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15;
     uint64_t xmm[32];
     uint32_t mxcsr, unused[3];
+    uint64_t ymm_high[32]; /* bits 255:128, if use_avx */
 } __attribute__((aligned(16)));
+
+extern bool use_avx; /* registers.asm */
 
 void registers_across_call(const struct register_set *load, struct register_set *stored,
                            uint64_t call);
@@ -53,14 +58,55 @@ static bool memory_intact(uint64_t round)
     return true;
 }
 
+static void enable_avx(void)
+{
+    if (!cpu_has(CPUID_XSAVE) || !cpu_has(CPUID_AVX))
+        return;
+    write_cr4(read_cr4() | CR4_OSXSAVE);
+    __asm__ volatile("xsetbv" : : "c"(0), "a"(XCR0_AVX_STATE), "d"(0));
+    use_avx = true;
+}
+
+/* Registers that no exit saves: DR0 to DR3, and the MSRs of SYSCALL and SWAPGS. */
+struct rare_registers {
+    uint64_t dr0, dr1, dr2, dr3, lstar, kernel_gs_base;
+};
+
+static void write_rare(const struct rare_registers *r)
+{
+    __asm__ volatile("mov %0, %%dr0; mov %1, %%dr1; mov %2, %%dr2; mov %3, %%dr3"
+                     :
+                     : "r"(r->dr0), "r"(r->dr1), "r"(r->dr2), "r"(r->dr3));
+    wrmsr(MSR_LSTAR, r->lstar);
+    wrmsr(MSR_KERNEL_GS_BASE, r->kernel_gs_base);
+}
+
+static struct rare_registers read_rare(void)
+{
+    struct rare_registers r;
+    __asm__ volatile("mov %%dr0, %0; mov %%dr1, %1; mov %%dr2, %2; mov %%dr3, %3"
+                     : "=r"(r.dr0), "=r"(r.dr1), "=r"(r.dr2), "=r"(r.dr3));
+    r.lstar = rdmsr(MSR_LSTAR);
+    r.kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+    return r;
+}
+
 /* The third round of three gives the core away by its time slice only. */
 static bool registers_intact(uint64_t round)
 {
     struct register_set loaded = {0}, stored = {0};
     uint64_t *words = (uint64_t *)&loaded;
+    size_t place = BUFFER_WORDS;
 
     for (size_t i = 0; i < offsetof(struct register_set, mxcsr) / sizeof(*words); i++)
-        words[i] = pattern(round, BUFFER_WORDS + i);
+        words[i] = pattern(round, place++);
+    for (size_t i = 0; use_avx && i < ARRAY_SIZE(loaded.ymm_high); i++)
+        loaded.ymm_high[i] = pattern(round, place++);
+    const struct rare_registers rare = { /* canonical addresses: DR and MSR writes check them */
+        pattern(round, place) >> 20, pattern(round, place + 1) >> 20, pattern(round, place + 2) >> 20,
+        pattern(round, place + 3) >> 20, pattern(round, place + 4) >> 20,
+        pattern(round, place + 5) >> 20};
+    write_rare(&rare);
     loaded.mxcsr = MXCSR_DEFAULT | (uint32_t)(vm & 3) << MXCSR_ROUNDING;
     if (round % 3 == 1) {
         loaded.rdi = SLEEP_NS;
@@ -70,7 +116,8 @@ static bool registers_intact(uint64_t round)
     } else {
         registers_across_call(&loaded, &stored, ATOLL_CALL_YIELD);
     }
-    if (memcmp(&loaded, &stored, sizeof(loaded)) == 0)
+    const struct rare_registers after = read_rare();
+    if (memcmp(&loaded, &stored, sizeof(loaded)) == 0 && memcmp(&rare, &after, sizeof(rare)) == 0)
         return true;
     printf("witness: round %lu, registers changed\n", round);
     return false;
@@ -84,7 +131,8 @@ int main(void)
 
     atoll_vm_info(&info);
     vm = info.vm;
-    printf("witness: counting for %lu ms\n", duration / 1000000);
+    enable_avx();
+    printf("witness: counting for %lu ms%s\n", duration / 1000000, use_avx ? ", with AVX" : "");
     while (now_ns() - start < duration) {
         fill_memory(rounds);
         if (!registers_intact(rounds) || !memory_intact(rounds))

@@ -5,8 +5,13 @@
 GENERAL_COUNT equ 14                    ; all but RSP and RAX
 XMM           equ GENERAL_COUNT * 8
 MXCSR         equ XMM + 16 * 16
+YMM_HIGH      equ MXCSR + 16            ; bits 255:128, if use_avx
 
-global registers_across_call, registers_across_spin
+global registers_across_call, registers_across_spin, use_avx
+
+section .bss
+use_avx:
+    resb 1
 
 section .text
 bits 64
@@ -33,6 +38,14 @@ default rel
     %assign i i + 1
   %endrep
     stmxcsr [%1 + MXCSR]
+    cmp byte [use_avx], 0
+    je %%done
+  %assign i 0
+  %rep 16
+    vextractf128 [%1 + YMM_HIGH + i * 16], ymm %+ i, 1
+    %assign i i + 1
+  %endrep
+%%done:
 %endmacro
 
 %macro load_all 1
@@ -42,6 +55,14 @@ default rel
     %assign i i + 1
   %endrep
     ldmxcsr [%1 + MXCSR]
+    cmp byte [use_avx], 0
+    je %%general
+  %assign i 0
+  %rep 16
+    vinsertf128 ymm %+ i, ymm %+ i, [%1 + YMM_HIGH + i * 16], 1
+    %assign i i + 1
+  %endrep
+%%general:
     mov rcx, [%1 + 0 * 8]
     mov rdx, [%1 + 1 * 8]
     mov rbx, [%1 + 2 * 8]

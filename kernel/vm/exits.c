@@ -11,7 +11,6 @@
 #include "kernel/lib/x86_bits.h"
 #include "kernel/log.h"
 #include "kernel/vm/exit_log.h"
-#include "kernel/vm/sched.h"
 
 #define INFO_VECTOR      0xffu
 #define INFO_TYPE        0x700u
@@ -85,7 +84,7 @@ static enum exit_action init_signal(struct vcpu *vcpu, const struct vm_exit *exi
         return ACTION_HOST;
     vcpu->inits = 0;
     vcpu->yielded = true;
-    sched_restart_core();
+    vcpu->restart_core = true;
     return ACTION_YIELD;
 }
 

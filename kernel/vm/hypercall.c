@@ -8,7 +8,6 @@
 #include "kernel/lib/x86.h"
 #include "kernel/vm/console.h"
 #include "kernel/vm/exits.h"
-#include "kernel/vm/sched.h"
 #include "kernel/vm/signals.h"
 
 #define CONSOLE_CHUNK 256
@@ -52,7 +51,7 @@ static enum exit_action call_sleep(struct vcpu *vcpu, uint64_t host_tsc)
 {
     if (host_tsc <= rdtsc())
         return ACTION_RESUME;
-    sched_sleep(vcpu, host_tsc);
+    vcpu_sleep(vcpu, host_tsc);
     return ACTION_SLEEP;
 }
 

@@ -24,7 +24,6 @@ struct core {
     struct vcpu_queue sleeping;  /* ascending wake_tsc */
     struct vcpu *bound;          /* whose state is in this core's registers, or NULL */
     uint32_t given;              /* vCPUs that were ever given to this core */
-    bool restart;                /* leave the loop: the core is to be started anew */
 } __attribute__((aligned(64)));
 
 static struct core cores[CPUS_MAX];
@@ -74,17 +73,6 @@ void sched_add(struct vcpu *vcpu)
     TAILQ_INSERT_TAIL(&core->arriving, vcpu, link);
     spin_unlock(&core->lock);
     sched_wake_core(best);
-}
-
-void sched_restart_core(void)
-{
-    cores[cpu_index()].restart = true;
-}
-
-void sched_sleep(struct vcpu *vcpu, uint64_t tsc)
-{
-    vcpu->state = VCPU_SLEEPING;
-    vcpu->wake_tsc = tsc;
 }
 
 static void take_arrivals(struct core *core)
@@ -199,7 +187,6 @@ static void idle(struct core *core)
 /* Leaves nothing of a guest in the core's registers: a reset is coming. */
 static void prepare_restart(struct core *core)
 {
-    core->restart = false;
     if (core->bound)
         vmx_unbind(&core->bound->vmx);
     core->bound = NULL;
@@ -217,7 +204,8 @@ enum sched_result sched_run(void)
             TAILQ_REMOVE(&core->runnable, vcpu, link);
             run_vcpu(core, vcpu);
             log_drain();
-            if (core->restart) {
+            if (vcpu->restart_core) {
+                vcpu->restart_core = false;
                 prepare_restart(core);
                 return SCHED_RESTART;
             }

@@ -13,9 +13,6 @@ void sched_init(const uint32_t *cpu_indices, uint32_t count, uint64_t slice_tick
 /* A new vCPU, runnable, onto the core with the fewest. */
 void sched_add(struct vcpu *vcpu);
 
-/* The vCPU that runs on the calling core sleeps until the TSC reaches `tsc`. */
-void sched_sleep(struct vcpu *vcpu, uint64_t tsc);
-
 /* Makes another core go once around its loop, soon. */
 void sched_wake_core(uint32_t index);
 
@@ -27,8 +24,5 @@ bool sched_other_core(uint32_t *index);
  * queues stay as they are, and it calls sched_run again. */
 enum sched_result { SCHED_FINISHED, SCHED_RESTART };
 MUST_CHECK enum sched_result sched_run(void);
-
-/* The calling core leaves sched_run with SCHED_RESTART after the present slice. */
-void sched_restart_core(void);
 
 #endif

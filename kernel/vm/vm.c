@@ -13,7 +13,6 @@
 #include "kernel/panic.h"
 #include "kernel/vm/console.h"
 #include "kernel/vm/loader.h"
-#include "kernel/vm/sched.h"
 
 #define INSTRUCTION_BYTES 15
 #define VPIDS             UINT16_MAX
@@ -77,13 +76,13 @@ static void refuse(struct vm *vm, const char *error)
     log_line(vm->config.name, "refused: %s", error);
 }
 
-void vm_create(const char *string, const void *file, size_t size)
+struct vm *vm_create(const char *string, const void *file, size_t size)
 {
     char error[VMX_ERROR_MAX];
     struct vm *vm = page_alloc();
     if (!vm) {
         log_info("no memory for the record of another guest: \"%.64s\" is refused", string);
-        return;
+        return NULL;
     }
     vm->id = vm_count++;
     STAILQ_INSERT_TAIL(&vms, vm, link);
@@ -91,22 +90,22 @@ void vm_create(const char *string, const void *file, size_t size)
     _Static_assert(MODULE_LINE_ERROR_MAX <= VMX_ERROR_MAX, "the parser's error fits");
     if (module_line_parse(string, &vm->config, error)) {
         refuse(vm, error);
-        return;
+        return NULL;
     }
     if (name_taken(vm)) {
         snprintf(error, sizeof error, "another guest has the name \"%s\"", vm->config.name);
         refuse(vm, error);
-        return;
+        return NULL;
     }
     if (build(vm, file, size, error)) {
         refuse(vm, error);
-        return;
+        return NULL;
     }
     vm->vcpu.vm = vm;
     vm->vcpu.state = VCPU_RUNNABLE;
     snprintf(vm->vcpu.name, sizeof vm->vcpu.name, "%s.%u", vm->config.name, vm->vcpu.index);
     atomic_fetch_add_explicit(&alive, 1, memory_order_relaxed);
-    sched_add(&vm->vcpu);
+    return vm;
 }
 
 static void dump_instruction(const struct vcpu *vcpu, uint64_t rip)

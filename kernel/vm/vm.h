@@ -48,6 +48,7 @@ struct vcpu {
     enum vcpu_state state;
     bool yielded;                /* gives up the rest of its slice */
     uint32_t bad_calls;          /* unknown hypercalls in a row */
+    bool restart_core;           /* the core that it runs on must be started anew */
     uint32_t inits;              /* exits by INIT in a row at init_rip */
     uint64_t init_rip;
     uint64_t wake_tsc;           /* host TSC, while VCPU_SLEEPING */
@@ -75,9 +76,17 @@ struct vm {
 STAILQ_HEAD(vm_list, vm);
 extern struct vm_list vms; /* all that were ever named in a module, in that order */
 
-/* Makes a VM from a module: its string and its file. What is wrong with it is one log line, and
- * the VM is then in the list as refused. Called at boot only. */
-void vm_create(const char *string, const void *file, size_t size);
+/* Makes a VM from a module: its string and its file. Its vCPU is runnable, but in no queue yet. What
+ * is wrong with it is one log line; the VM is then in the list as refused, and NULL is returned.
+ * Called at boot only. */
+struct vm *vm_create(const char *string, const void *file, size_t size);
+
+/* The vCPU, which is running, sleeps from the end of this exit until the TSC reaches `tsc`. */
+static inline void vcpu_sleep(struct vcpu *vcpu, uint64_t tsc)
+{
+    vcpu->state = VCPU_SLEEPING;
+    vcpu->wake_tsc = tsc;
+}
 
 /* Ends the VM of this vCPU, which must be bound: one log line with the reason and `format`, the
  * decoded `exit` (may be NULL) with the guest's registers and the bytes at RIP, except for a
