@@ -51,3 +51,14 @@ def test_registers_of_guests_on_one_core(boot, model):
         run.has(rf"{name}\| witness: \d+ rounds, memory intact")
         if model != RESTRICTED:  # which has no AVX
             run.has(rf"{name}\| witness: counting for 60 ms, with AVX")
+
+
+def test_much_memory(boot):
+    """A machine with memory above 4 GiB, a guest with a leaf of 1 GiB. No more than 2 GiB may be
+    touched: beyond that Bochs 2.7 swaps to a file and loses writes."""
+    run = boot([f"{image('hello')} large mem=1100M", f"{image('hello')} small"], cpus=1, mem=5120,
+               timeout=200)
+    run.ends(2, 2)
+    top = run.has(r"atoll: memory: \d+ MiB usable in \d+ ranges, up to 0x([0-9a-f]+)")
+    assert int(top[1], 16) > 1 << 32
+    run.has(r"large\| RAM: 11263\d\d KiB")
