@@ -3,6 +3,7 @@
  * owner has time. The ring never waits: a line that does not fit is counted and reported later. */
 #include "kernel/log.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "kernel/lib/format.h"
@@ -142,24 +143,19 @@ static size_t finish_line(char *line, size_t size, size_t length)
     return length;
 }
 
-void log_vline(const char *subject, const char *format, va_list args)
+void log_line(const char *subject, const char *format, ...)
 {
+    va_list args;
     char line[LINE_BUFFER];
     size_t length = (size_t)format_time(line, sizeof line);
     length +=
         (size_t)snprintf(line + length, sizeof line - length, "cpu%u %s: ", cpu_index(), subject);
+    va_start(args, format);
     int text = vsnprintf(line + length, sizeof line - length, format, args);
+    va_end(args);
     if (text > 0)
         length += (size_t)text;
     write_line(line, finish_line(line, sizeof line, length), 0);
-}
-
-void log_line(const char *subject, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    log_vline(subject, format, args);
-    va_end(args);
 }
 
 void log_console_line(const char *guest, const char *text, size_t length)

@@ -10,7 +10,6 @@
 #ifndef KERNEL_LOG_H
 #define KERNEL_LOG_H
 
-#include <stdarg.h>
 #include "kernel/lib/types.h"
 
 /* Where the bytes of the log go. `put` takes up to `size` bytes and returns how many it took
@@ -30,7 +29,6 @@ void log_set_clock(uint64_t tsc_hz, uint64_t tsc_at_boot);
  * kernel/lib/format.c; a line longer than LOG_LINE_MAX is cut. */
 #define LOG_LINE_MAX 240
 void log_line(const char *subject, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void log_vline(const char *subject, const char *format, va_list args);
 
 /* A line about the hypervisor itself. */
 #define log_info(...) log_line("atoll", __VA_ARGS__)

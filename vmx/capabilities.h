@@ -26,7 +26,8 @@ struct vmx_capabilities {
     uint8_t physical_address_bits;        /* CPUID 0x80000008 */
 };
 
-/* Bits of the control words. Each word has its own enum: a bit of another word is a warning. */
+/* Bits of the control words that Atoll sets or audits; the names of all are in vmx/capabilities.c.
+ * Each word has its own enum: a bit of another word is a warning. */
 enum vmx_pin {
     PIN_EXTERNAL_INTERRUPT_EXITING = 1u << 0,
     PIN_NMI_EXITING = 1u << 3,
@@ -36,13 +37,10 @@ enum vmx_pin {
 };
 
 enum vmx_processor {
-    PROC_INTERRUPT_WINDOW_EXITING = 1u << 2,
     PROC_TSC_OFFSETTING = 1u << 3,
     PROC_HLT_EXITING = 1u << 7,
-    PROC_INVLPG_EXITING = 1u << 9,
     PROC_MWAIT_EXITING = 1u << 10,
     PROC_RDPMC_EXITING = 1u << 11,
-    PROC_RDTSC_EXITING = 1u << 12,
     PROC_CR3_LOAD_EXITING = 1u << 15,
     PROC_CR3_STORE_EXITING = 1u << 16,
     PROC_TERTIARY_CONTROLS = 1u << 17,
@@ -50,20 +48,17 @@ enum vmx_processor {
     PROC_CR8_STORE_EXITING = 1u << 20,
     PROC_TPR_SHADOW = 1u << 21,
     PROC_NMI_WINDOW_EXITING = 1u << 22,
-    PROC_MOV_DR_EXITING = 1u << 23,
     PROC_UNCONDITIONAL_IO_EXITING = 1u << 24,
     PROC_IO_BITMAPS = 1u << 25,
     PROC_MONITOR_TRAP_FLAG = 1u << 27,
     PROC_MSR_BITMAPS = 1u << 28,
     PROC_MONITOR_EXITING = 1u << 29,
-    PROC_PAUSE_EXITING = 1u << 30,
     PROC_SECONDARY_CONTROLS = 1u << 31,
 };
 
 enum vmx_secondary {
     SEC_VIRTUALIZE_APIC_ACCESSES = 1u << 0,
     SEC_EPT = 1u << 1,
-    SEC_DESCRIPTOR_TABLE_EXITING = 1u << 2,
     SEC_RDTSCP = 1u << 3,
     SEC_VIRTUALIZE_X2APIC = 1u << 4,
     SEC_VPID = 1u << 5,
@@ -80,25 +75,20 @@ enum vmx_secondary {
     SEC_RDSEED_EXITING = 1u << 16,
     SEC_PML = 1u << 17,
     SEC_EPT_VIOLATION_VE = 1u << 18,
-    SEC_XSAVES = 1u << 20,
     SEC_MODE_BASED_EXECUTE = 1u << 22,
     SEC_SUB_PAGE_WRITE = 1u << 23,
     SEC_PT_GUEST_PHYSICAL = 1u << 24,
-    SEC_TSC_SCALING = 1u << 25,
-    SEC_USER_WAIT_AND_PAUSE = 1u << 26,
 };
 
 enum vmx_exit_control {
     EXITC_SAVE_DEBUG = 1u << 2,
     EXITC_HOST_64BIT = 1u << 9,
-    EXITC_LOAD_PERF_GLOBAL_CTRL = 1u << 12,
     EXITC_ACKNOWLEDGE_INTERRUPT = 1u << 15,
     EXITC_SAVE_PAT = 1u << 18,
     EXITC_LOAD_PAT = 1u << 19,
     EXITC_SAVE_EFER = 1u << 20,
     EXITC_LOAD_EFER = 1u << 21,
     EXITC_SAVE_PREEMPTION_TIMER = 1u << 22,
-    EXITC_CLEAR_RTIT_CTL = 1u << 25,
     EXITC_LOAD_CET = 1u << 28,
     EXITC_LOAD_PKRS = 1u << 29,
 };
@@ -108,14 +98,10 @@ enum vmx_entry_control {
     ENTRYC_IA32E_GUEST = 1u << 9,
     ENTRYC_ENTRY_TO_SMM = 1u << 10,
     ENTRYC_DEACTIVATE_DUAL_MONITOR = 1u << 11,
-    ENTRYC_LOAD_PERF_GLOBAL_CTRL = 1u << 13,
     ENTRYC_LOAD_PAT = 1u << 14,
     ENTRYC_LOAD_EFER = 1u << 15,
     ENTRYC_LOAD_BNDCFGS = 1u << 16,
-    ENTRYC_LOAD_RTIT_CTL = 1u << 18,
-    ENTRYC_LOAD_UINV = 1u << 19,
     ENTRYC_LOAD_CET = 1u << 20,
-    ENTRYC_LOAD_LBR_CTL = 1u << 21,
     ENTRYC_LOAD_PKRS = 1u << 22,
 };
 

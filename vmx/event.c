@@ -114,12 +114,6 @@ uint64_t vmx_rsp(const struct vmx_vcpu *v)
     return vmcs_readn(VMCS_GUEST_RSP);
 }
 
-uint64_t vmx_rip(const struct vmx_vcpu *v)
-{
-    (void)v;
-    return vmcs_readn(VMCS_GUEST_RIP);
-}
-
 uint64_t vmx_rflags(const struct vmx_vcpu *v)
 {
     (void)v;

@@ -61,7 +61,8 @@ static uint64_t cr0_mask(const struct vmx_vcpu *v)
     return CR0_NE | CR0_CACHE | (v->unrestricted ? 0 : CR0_PE | CR0_PG);
 }
 
-uint64_t modes_cr4_allowed(void)
+/* CR4 bits that a guest may set on this machine. */
+static uint64_t cr4_allowed(void)
 {
     uint64_t allowed = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE |
                        CR4_PGE | CR4_PCE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_UMIP | CR4_FSGSBASE |
@@ -107,7 +108,8 @@ void modes_write(struct vmx_vcpu *v)
     vmcs_write32(VMCS_PROCESSOR_CONTROLS, controls | (identity ? cr3_exits : forced));
 }
 
-void modes_read(struct vmx_vcpu *v)
+/* Reads back what the guest may have changed without an exit. */
+static void modes_read(struct vmx_vcpu *v)
 {
     uint64_t mask = cr0_mask(v);
     v->cr0 = (vmcs_readn(VMCS_GUEST_CR0) & ~mask) | (vmcs_readn(VMCS_CR0_SHADOW) & mask);
@@ -203,7 +205,7 @@ static int set_cr3(struct vmx_vcpu *v, uint64_t value)
 
 static int set_cr4(struct vmx_vcpu *v, uint64_t value)
 {
-    if (value & ~modes_cr4_allowed())
+    if (value & ~cr4_allowed())
         return -EINVAL;
     bool long_mode = v->efer & EFER_LMA;
     if (long_mode && !(value & CR4_PAE))

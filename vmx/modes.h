@@ -16,10 +16,4 @@ const void *modes_identity_map(void);
  * the current VMCS, from what the guest sees (vcpu->cr0, cr3, cr4, efer). */
 void modes_write(struct vmx_vcpu *vcpu);
 
-/* Reads back what the guest may have changed without an exit. */
-void modes_read(struct vmx_vcpu *vcpu);
-
-/* CR4 bits that a guest may set on this machine. */
-uint64_t modes_cr4_allowed(void);
-
 #endif

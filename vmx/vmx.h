@@ -202,7 +202,6 @@ MUST_CHECK int vmx_write_xcr0(struct vmx_vcpu *vcpu, uint64_t value, uint64_t su
 unsigned vmx_cpl(const struct vmx_vcpu *vcpu);
 bool vmx_in_64bit_mode(const struct vmx_vcpu *vcpu);
 uint64_t vmx_rsp(const struct vmx_vcpu *vcpu);
-uint64_t vmx_rip(const struct vmx_vcpu *vcpu);
 uint64_t vmx_rflags(const struct vmx_vcpu *vcpu);
 bool vmx_interrupts_enabled(const struct vmx_vcpu *vcpu); /* RFLAGS.IF */
 

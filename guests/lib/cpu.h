@@ -27,7 +27,6 @@ struct cpuid_feature {
 #define CPUID_WAITPKG ((struct cpuid_feature){0x7, 0, 2, 5})
 #define CPUID_XSAVES  ((struct cpuid_feature){0xd, 1, 0, 3})
 #define CPUID_SVM     ((struct cpuid_feature){0x80000001, 0, 2, 2})
-#define CPUID_NX      ((struct cpuid_feature){0x80000001, 0, 3, 20})
 #define CPUID_RDTSCP  ((struct cpuid_feature){0x80000001, 0, 3, 27})
 
 #define MSR_FEATURE_CONTROL 0x3au

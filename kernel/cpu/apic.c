@@ -18,8 +18,6 @@ enum apic_register { /* SDM Vol. 3A, table 10-1 */
     APIC_ICR = 0x300,
     APIC_ICR_HIGH = 0x310, /* xAPIC only */
     APIC_LVT_TIMER = 0x320,
-    APIC_LVT_THERMAL = 0x330,
-    APIC_LVT_PERFORMANCE = 0x340,
     APIC_LVT_LINT0 = 0x350,
     APIC_LVT_LINT1 = 0x360,
     APIC_LVT_ERROR = 0x370,

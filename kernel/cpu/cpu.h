@@ -33,7 +33,6 @@ struct cpu {
     uint32_t apic_id;      /* offset 12: trampoline.asm */
     uint64_t stack_top;    /* offset 16: trampoline.asm */
     _Atomic uint32_t state; /* offset 24: enum cpu_state; trampoline.asm */
-    _Atomic uint32_t nmis; /* NMIs taken in root operation */
     uint64_t gdt[5];
     struct tss tss;
     void *vmcs_current;    /* vmx/: the struct vmcs that is current on this processor */

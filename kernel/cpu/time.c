@@ -11,7 +11,6 @@
 #define MEASURE_MS    20
 #define POLLS_MAX     10000000
 #define NS_PER_S      1000000000ull
-#define US_PER_S      1000000ull
 #define TICKS_MAX     BIT(63)
 
 #define RTC_INDEX 0x70

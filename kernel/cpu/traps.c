@@ -106,8 +106,7 @@ void trap(struct trap_frame *frame)
     if (frame->vector == EXCEPTION_NMI) {
         if (panic_in_progress())
             panic_halt();
-        atomic_fetch_add_explicit(&this_cpu()->nmis, 1, memory_order_relaxed);
-        return;
+        return; /* outside a panic all that it does is to end a guest's stay, as interrupts do */
     }
     if (frame->vector != EXCEPTION_DF && frame->vector != EXCEPTION_MC && fix_up(frame))
         return;

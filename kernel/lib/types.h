@@ -28,7 +28,6 @@ typedef struct {
 #define PAGE_SIZE     (4 * KIB)
 #define PAGE_MASK     (PAGE_SIZE - 1)
 #define PAGE_SIZE_2M  (2 * MIB)
-#define PAGE_SIZE_1G  (1 * GIB)
 
 #define ARRAY_SIZE(a)     (sizeof(a) / sizeof((a)[0]))
 #define ALIGN_UP(x, a)    (((x) + ((a)-1)) & ~((__typeof__(x))(a)-1))
@@ -37,9 +36,6 @@ typedef struct {
 #define MIN(a, b)         ((a) < (b) ? (a) : (b))
 #define MAX(a, b)         ((a) > (b) ? (a) : (b))
 #define BIT(n)            (1ull << (n))
-
-#define container_of(pointer, type, member) \
-    ((type *)((char *)(pointer)-offsetof(type, member)))
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 

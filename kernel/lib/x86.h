@@ -94,13 +94,6 @@ X86_CONTROL_REGISTER(dr3)
 X86_CONTROL_REGISTER(dr6)
 #undef X86_CONTROL_REGISTER
 
-static inline uint64_t xgetbv(uint32_t index)
-{
-    uint32_t low, high;
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(index));
-    return (uint64_t)high << 32 | low;
-}
-
 static inline void xsetbv(uint32_t index, uint64_t value)
 {
     __asm__ volatile("xsetbv"

@@ -30,7 +30,6 @@
 #define CR4_UMIP       BIT(11)
 #define CR4_LA57       BIT(12)
 #define CR4_VMXE       BIT(13)
-#define CR4_SMXE       BIT(14)
 #define CR4_FSGSBASE   BIT(16)
 #define CR4_PCIDE      BIT(17)
 #define CR4_OSXSAVE    BIT(18)
@@ -46,8 +45,6 @@
 #define RFLAGS_FIXED BIT(1)
 #define RFLAGS_TF    BIT(8)
 #define RFLAGS_IF    BIT(9)
-#define RFLAGS_NT    BIT(14)
-#define RFLAGS_RF    BIT(16)
 #define RFLAGS_VM    BIT(17)
 
 #define XCR0_X87       BIT(0)
@@ -61,11 +58,9 @@
 #define MSR_TSC                 0x10
 #define MSR_APIC_BASE           0x1b
 #define MSR_FEATURE_CONTROL     0x3a
-#define MSR_TSC_ADJUST          0x3b
 #define MSR_SYSENTER_CS         0x174
 #define MSR_SYSENTER_ESP        0x175
 #define MSR_SYSENTER_EIP        0x176
-#define MSR_DEBUGCTL            0x1d9
 #define MSR_PAT                 0x277
 #define MSR_VMX_BASIC           0x480
 #define MSR_VMX_PINBASED        0x481
@@ -77,7 +72,6 @@
 #define MSR_VMX_CR0_FIXED1      0x487
 #define MSR_VMX_CR4_FIXED0      0x488
 #define MSR_VMX_CR4_FIXED1      0x489
-#define MSR_VMX_VMCS_ENUM       0x48a
 #define MSR_VMX_PROCBASED2      0x48b
 #define MSR_VMX_EPT_VPID_CAP    0x48c
 #define MSR_VMX_TRUE_PINBASED   0x48d
@@ -100,7 +94,6 @@
 #define FEATURE_CONTROL_VMX_OUTSIDE BIT(2) /* VMXON outside SMX operation */
 
 #define CPUID_1_ECX_VMX          BIT(5)
-#define CPUID_1_ECX_PCID         BIT(17)
 #define CPUID_1_ECX_X2APIC       BIT(21)
 #define CPUID_1_ECX_TSC_DEADLINE BIT(24)
 #define CPUID_1_ECX_XSAVE        BIT(26)
@@ -110,15 +103,13 @@
 #define CPUID_1_EDX_APIC         BIT(9)
 #define CPUID_7_EBX_SMEP         BIT(7)
 #define CPUID_7_EBX_SMAP         BIT(20)
-#define CPUID_81_EDX_NX          BIT(20)
 #define CPUID_81_EDX_1G          BIT(26)
 #define CPUID_81_EDX_RDTSCP      BIT(27)
 
-enum exception_vector {
-    EXCEPTION_DE = 0, EXCEPTION_DB = 1, EXCEPTION_NMI = 2, EXCEPTION_BP = 3, EXCEPTION_OF = 4,
-    EXCEPTION_BR = 5, EXCEPTION_UD = 6, EXCEPTION_NM = 7, EXCEPTION_DF = 8, EXCEPTION_TS = 10,
-    EXCEPTION_NP = 11, EXCEPTION_SS = 12, EXCEPTION_GP = 13, EXCEPTION_PF = 14, EXCEPTION_MF = 16,
-    EXCEPTION_AC = 17, EXCEPTION_MC = 18, EXCEPTION_XM = 19, EXCEPTION_VE = 20, EXCEPTION_CP = 21,
+enum exception_vector { /* SDM Vol. 3A, table 6-1: those that Atoll treats one by one */
+    EXCEPTION_DB = 1, EXCEPTION_NMI = 2, EXCEPTION_UD = 6, EXCEPTION_DF = 8, EXCEPTION_TS = 10,
+    EXCEPTION_NP = 11, EXCEPTION_SS = 12, EXCEPTION_GP = 13, EXCEPTION_PF = 14, EXCEPTION_AC = 17,
+    EXCEPTION_MC = 18, EXCEPTION_CP = 21,
 };
 
 #endif

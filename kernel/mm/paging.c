@@ -160,13 +160,8 @@ int paging_init(const struct boot_range *ram, size_t count)
             error = map(DIRECT_MAP_BASE + start, start, end - start, PAGING_WRITE);
     }
     if (!error)
-        paging_load();
+        write_cr3(paging_root());
     return error;
-}
-
-void paging_load(void)
-{
-    write_cr3(paging_root());
 }
 
 uint64_t paging_root(void)

@@ -19,10 +19,7 @@
  * `count` ranges of RAM into the direct map. Returns 0 or -ENOMEM. */
 MUST_CHECK int paging_init(const struct boot_range *ram, size_t count);
 
-/* Loads the tables on another processor. */
-void paging_load(void);
-
-/* The value of CR3, for the VMCS host state. */
+/* The value of CR3 on every processor, and in the VMCS host state. */
 uint64_t paging_root(void);
 
 /* Maps [physical, physical + size), whole pages, at `virtual` with rights (PAGING_* bits), in the
