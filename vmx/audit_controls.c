@@ -207,7 +207,10 @@ static void exit_controls(struct audit *audit)
 }
 
 /* Exceptions that push an error code: #DF, #TS, #NP, #SS, #GP, #PF, #AC. */
-#define ERROR_CODE_VECTORS (BIT(8) | BIT(10) | BIT(11) | BIT(12) | BIT(13) | BIT(14) | BIT(17))
+#define ERROR_CODE_VECTORS (BIT(EXCEPTION_DF) | BIT(EXCEPTION_TS) | BIT(EXCEPTION_NP) | \
+                            BIT(EXCEPTION_SS) | BIT(EXCEPTION_GP) | BIT(EXCEPTION_PF) | \
+                            BIT(EXCEPTION_AC))
+#define INFO_RESERVED      0x7ffff000u /* bits 30:12 */
 #define VECTOR_EXCEPTIONS  32
 #define ERROR_CODE_MAX     UINT16_MAX
 #define INSTRUCTION_MAX    15
@@ -243,7 +246,7 @@ static void injected_vector(struct audit *audit, enum event_type type, unsigned 
  * that open; in real mode and outside hardware exceptions there is none. */
 static void injected_error_code(struct audit *audit, enum event_type type, unsigned vector)
 {
-    bool delivers = audit_value(audit, INDEX_ENTRY_INTERRUPTION_INFO) & EVENT_DELIVER_ERROR;
+    bool delivers = audit_value(audit, INDEX_ENTRY_INTERRUPTION_INFO) & INFO_ERROR_CODE;
     bool real_mode = audit_secondary(audit, SEC_UNRESTRICTED_GUEST) &&
                      !(audit_value(audit, INDEX_GUEST_CR0) & CR0_PE);
     bool possible = type == EVENT_HARDWARE_EXCEPTION && !real_mode;
@@ -267,7 +270,7 @@ static void injected_event(struct audit *audit)
     if (!audit_injects(audit, &type, &vector))
         return;
     audit_rule(audit, ENTRY, INDEX_ENTRY_INTERRUPTION_INFO,
-               !(audit_value(audit, INDEX_ENTRY_INTERRUPTION_INFO) & EVENT_RESERVED),
+               !(audit_value(audit, INDEX_ENTRY_INTERRUPTION_INFO) & INFO_RESERVED),
                "reserved bits 30:12 must be 0");
     injected_vector(audit, type, vector);
     injected_error_code(audit, type, vector);

@@ -113,7 +113,6 @@ static void descriptor_tables(struct audit *audit)
 
 /* Bits 63:22, 15, 5 and 3. */
 #define RFLAGS_RESERVED (~0x3fffffull | BIT(15) | BIT(5) | BIT(3))
-#define ACCESS_L        BIT(13)
 
 static void rip_and_rflags(struct audit *audit)
 {
@@ -146,14 +145,9 @@ static void rip_and_rflags(struct audit *audit)
 
 enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };
 
-#define BLOCKING_STI            BIT(0)
-#define BLOCKING_MOV_SS         BIT(1)
-#define BLOCKING_SMI            BIT(2)
-#define BLOCKING_NMI            BIT(3)
-#define ENCLAVE_INTERRUPTION    BIT(4)
+#define BLOCKING_SMI             BIT(2)
+#define ENCLAVE_INTERRUPTION     BIT(4)
 #define INTERRUPTIBILITY_DEFINED 0x1full
-
-#define ACCESS_DPL(access) ((access) >> 5 & 3)
 
 /* Whether an event can be injected in an activity state that is not active. */
 static bool wakes(enum activity activity, enum event_type type, unsigned vector)
@@ -236,7 +230,6 @@ static void interruptibility_state(struct audit *audit)
                    rules[i].expected);
 }
 
-#define PENDING_BS       BIT(14)
 #define PENDING_ENABLED  BIT(12)
 #define PENDING_RTM      BIT(16)
 /* Bits 11:4, 13, 15 and 63:17; with RTM also 3:0 and 14. */
@@ -276,9 +269,6 @@ static void link_pointer(struct audit *audit)
 
 /* ---- 26.3.1.6 PDPTEs: SDM Vol. 3A, Table 4-8 ------------------------------------------------- */
 
-#define PDPTE_PRESENT  BIT(0)
-#define PDPTE_RESERVED 0x1e6ull /* bits 8:5 and 2:1 */
-
 static void pdptes(struct audit *audit)
 {
     bool pae_paging = (audit_value(audit, INDEX_GUEST_CR0) & CR0_PG) &&
@@ -289,7 +279,7 @@ static void pdptes(struct audit *audit)
         return;
     for (enum vmcs_index i = INDEX_GUEST_PDPTE0; i <= INDEX_GUEST_PDPTE3; i++) {
         uint64_t pdpte = audit_value(audit, i);
-        if (!(pdpte & PDPTE_PRESENT))
+        if (!(pdpte & PTE_PRESENT))
             continue;
         audit_rule(audit, PDPTES, i, !(pdpte & PDPTE_RESERVED),
                    "reserved bits 8:5 and 2:1 must be 0");

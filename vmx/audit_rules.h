@@ -53,44 +53,20 @@ void audit_physical_width(struct audit *audit, const char *section, enum vmcs_in
 
 bool audit_is_canonical(const struct audit *audit, uint64_t address);
 
-/* CR4.CET, with which CR0.WP must be 1 (SDM Vol. 3A, 2.5). */
-#define CR4_CET BIT(23)
-
 /* Bits 1:0 are the requested privilege level of a selector, bit 2 its table indicator. */
 #define SELECTOR_RPL 3u
 #define SELECTOR_TI  4u
 
-/* IA32_EFER (SDM Vol. 4). */
-#define EFER_DEFINED (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
-
 /* ---- The VM-entry interruption-information field: SDM 24.8.3 --------------------------------- */
-
-#define EVENT_VECTOR_MASK    0xffu
-#define EVENT_TYPE_SHIFT     8
-#define EVENT_TYPE_MASK      7u
-#define EVENT_DELIVER_ERROR  (1u << 11)
-#define EVENT_RESERVED       0x7ffff000u
-#define EVENT_VALID          (1u << 31)
-
-enum event_type {
-    EVENT_EXTERNAL_INTERRUPT,
-    EVENT_RESERVED_TYPE,
-    EVENT_NMI,
-    EVENT_HARDWARE_EXCEPTION,
-    EVENT_SOFTWARE_INTERRUPT,
-    EVENT_PRIVILEGED_SOFTWARE_EXCEPTION,
-    EVENT_SOFTWARE_EXCEPTION,
-    EVENT_OTHER,
-};
 
 /* The event that the entry injects, if it injects one. */
 static inline bool audit_injects(const struct audit *audit, enum event_type *type,
                                  unsigned *vector)
 {
     uint32_t info = (uint32_t)audit_value(audit, INDEX_ENTRY_INTERRUPTION_INFO);
-    *type = (enum event_type)(info >> EVENT_TYPE_SHIFT & EVENT_TYPE_MASK);
-    *vector = info & EVENT_VECTOR_MASK;
-    return info & EVENT_VALID;
+    *type = INFO_TYPE(info);
+    *vector = info & INFO_VECTOR;
+    return info & INFO_VALID;
 }
 
 /* ---- The parts ------------------------------------------------------------------------------- */

@@ -7,15 +7,11 @@
 
 #define SEGMENTS "26.3.1.2"
 
-/* The access-rights field: SDM 24.4.1, Table 24-2. */
-#define ACCESS_TYPE(access) ((unsigned)(access) & 0xf)
-#define ACCESS_DPL(access)  ((unsigned)(access) >> 5 & 3)
+/* Further bits of the access-rights field: SDM 24.4.1, Table 24-2. */
 #define ACCESS_S            BIT(4)
 #define ACCESS_P            BIT(7)
-#define ACCESS_L            BIT(13)
 #define ACCESS_DB           BIT(14)
 #define ACCESS_G            BIT(15)
-#define ACCESS_UNUSABLE     BIT(16)
 #define ACCESS_RESERVED     0xfffe0f00u /* bits 31:17 and 11:8 */
 #define ACCESS_VIRTUAL_8086 0xf3u       /* read/write, accessed, DPL 3, present */
 
@@ -30,7 +26,6 @@ enum segment_type {
     TYPE_DATA_RW_DOWN = 7,   /* the same, expand-down */
     TYPE_CODE_X = 9,         /* execute-only, accessed */
     TYPE_CODE_RX = 11,       /* execute/read, accessed */
-    TYPE_TSS_BUSY = 11,      /* of 32 or 64 bits */
     TYPE_CODE_X_CONFORMING = 13,
     TYPE_CODE_RX_CONFORMING = 15,
 };
@@ -225,7 +220,7 @@ static void task_register(struct audit *audit)
     unsigned type = ACCESS_TYPE(access_of(audit, TR));
     bool long_mode = audit_entry(audit, ENTRYC_IA32E_GUEST);
 
-    access_rule(audit, TR, type == TYPE_TSS_BUSY || (type == TYPE_TSS16_BUSY && !long_mode),
+    access_rule(audit, TR, type == ACCESS_TYPE_TSS_BUSY || (type == TYPE_TSS16_BUSY && !long_mode),
                 long_mode ? "the type must be 11 with \"IA-32e mode guest\""
                           : "the type must be 3 or 11");
     access_rule(audit, TR, usable(audit, TR), "must not be unusable");

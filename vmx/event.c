@@ -5,23 +5,9 @@
 #include "kernel/lib/x86_bits.h"
 #include "vmx/vmcs.h"
 
-#define INFO_VECTOR        0xffu
-#define INFO_TYPE          (7u << 8)
-#define INFO_TYPE_SHIFT    8
-#define TYPE_HARDWARE      3u
-#define TYPE_SOFTWARE_INT  4u
-#define TYPE_PRIVILEGED    5u
-#define TYPE_SOFTWARE      6u
-#define INFO_ERROR_CODE    BIT(11)
 #define INFO_NMI_UNBLOCKED BIT(12) /* undefined in IDT-vectoring information: never copied */
-#define INFO_VALID         BIT(31)
-#define SHADOW_STI_MOVSS   3u
-#define SHADOW_NMI         8u
 #define DR6_DB_BITS        0xe00full /* B0-B3, BD, BS, of the exit qualification too */
-#define PENDING_BS         BIT(14)
 #define DR7_GD             BIT(13)
-#define ACCESS_DPL(access) ((access) >> 5 & 3)
-#define CS_LONG            BIT(13)
 
 /* Vectors that push an error code (SDM Vol. 3A, 6.13). */
 #define WITH_ERROR_CODE (BIT(EXCEPTION_DF) | BIT(EXCEPTION_TS) | BIT(EXCEPTION_NP) | \
@@ -34,7 +20,7 @@
 static void complete_single_step(void)
 {
     uint32_t shadow = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
-    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~SHADOW_STI_MOVSS);
+    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~(BLOCKING_STI | BLOCKING_MOV_SS));
     vmcs_writen(VMCS_GUEST_PENDING_DEBUG, vmcs_readn(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
 }
 
@@ -53,7 +39,7 @@ void vmx_inject_exception(struct vmx_vcpu *v, unsigned vector, uint32_t error_co
     /* Not v->cr0: an unrestricted guest changes PE without an exit. */
     bool protected_mode = vmcs_readn(VMCS_GUEST_CR0) & CR0_PE;
     bool with_error = (WITH_ERROR_CODE >> vector & 1) && protected_mode;
-    v->event = INFO_VALID | TYPE_HARDWARE << INFO_TYPE_SHIFT | vector;
+    v->event = INFO_VALID | EVENT_HARDWARE_EXCEPTION << INFO_TYPE_SHIFT | vector;
     if (with_error)
         v->event |= INFO_ERROR_CODE | (uint64_t)error_code << 32;
     v->event_length = 0;
@@ -68,7 +54,7 @@ void vmx_reflect_exception(struct vmx_vcpu *v, const struct vm_exit *exit)
         /* With TF and a shadow, an entry needs BS pending (SDM 26.3.1.5), which the intercepted #DB
          * has not left (as in XSA-308). */
         if ((vmcs_readn(VMCS_GUEST_RFLAGS) & RFLAGS_TF) &&
-            (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & SHADOW_STI_MOVSS))
+            (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCKING_STI | BLOCKING_MOV_SS)))
             vmcs_writen(VMCS_GUEST_PENDING_DEBUG,
                         vmcs_readn(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
     }
@@ -83,8 +69,9 @@ void vmx_redeliver_event(struct vmx_vcpu *v, const struct vm_exit *exit)
         return; /* an exception that the delivery itself raised comes first */
     v->event = (exit->idt_vectoring_info & ~(uint32_t)INFO_NMI_UNBLOCKED) |
                (uint64_t)exit->idt_vectoring_error << 32;
-    uint32_t type = (exit->idt_vectoring_info & INFO_TYPE) >> INFO_TYPE_SHIFT;
-    bool software = type == TYPE_SOFTWARE || type == TYPE_PRIVILEGED || type == TYPE_SOFTWARE_INT;
+    enum event_type type = INFO_TYPE(exit->idt_vectoring_info);
+    bool software = type == EVENT_SOFTWARE_INTERRUPT || type == EVENT_SOFTWARE_EXCEPTION ||
+                    type == EVENT_PRIVILEGED_SOFTWARE_EXCEPTION;
     v->event_length = software ? vmcs_read32(VMCS_EXIT_INSTRUCTION_LENGTH) : 0;
 }
 
@@ -92,7 +79,7 @@ void vmx_unblock_nmis(struct vmx_vcpu *v)
 {
     (void)v;
     uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
-    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~SHADOW_NMI);
+    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~BLOCKING_NMI);
 }
 
 unsigned vmx_cpl(const struct vmx_vcpu *v)
@@ -105,7 +92,7 @@ bool vmx_in_64bit_mode(const struct vmx_vcpu *v)
 {
     (void)v;
     return (vmcs_read64(VMCS_GUEST_EFER) & EFER_LMA) &&
-           (vmcs_read32(VMCS_GUEST_CS_ACCESS) & CS_LONG);
+           (vmcs_read32(VMCS_GUEST_CS_ACCESS) & ACCESS_L);
 }
 
 uint64_t vmx_rsp(const struct vmx_vcpu *v)

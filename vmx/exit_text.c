@@ -7,6 +7,7 @@
 #include <stdarg.h>
 
 #include "kernel/lib/format.h"
+#include "kernel/lib/x86_bits.h"
 #include "vmx/msr_names.h"
 
 const char *vmx_exit_name(uint32_t reason)
@@ -89,24 +90,12 @@ static uint64_t edx_eax(const uint64_t *gpr)
 
 /* ---- Events: SDM 24.9.2, 24.9.3 -------------------------------------------------------------- */
 
-#define EVENT_VECTOR(info)   field(info, 0, 8)
-#define EVENT_TYPE(info)     field(info, 8, 3)
-#define EVENT_HAS_ERROR(info) field(info, 11, 1)
-#define EVENT_VALID(info)    field(info, 31, 1)
-
-enum event_type {
-    EVENT_EXTERNAL = 0, EVENT_NMI = 2, EVENT_HARDWARE_EXCEPTION = 3, EVENT_SOFTWARE_INTERRUPT = 4,
-    EVENT_PRIVILEGED_SOFTWARE_EXCEPTION = 5, EVENT_SOFTWARE_EXCEPTION = 6,
-};
-
-enum { VECTOR_DB = 1, VECTOR_PF = 14 };
-
 static void add_event(struct line *line, uint32_t info, uint32_t error_code)
 {
-    unsigned vector = EVENT_VECTOR(info);
+    unsigned vector = info & INFO_VECTOR;
 
-    switch (EVENT_TYPE(info)) {
-    case EVENT_EXTERNAL:
+    switch (INFO_TYPE(info)) {
+    case EVENT_EXTERNAL_INTERRUPT:
         add(line, "external interrupt vector=0x%x", vector);
         break;
     case EVENT_NMI:
@@ -121,7 +110,7 @@ static void add_event(struct line *line, uint32_t info, uint32_t error_code)
         else
             add(line, "exception %u", vector);
     }
-    if (EVENT_HAS_ERROR(info))
+    if (info & INFO_ERROR_CODE)
         add(line, " error=0x%x", error_code);
 }
 
@@ -154,14 +143,15 @@ static void describe_exception(struct line *line, const struct vm_exit *exit, co
     uint32_t info = exit->interruption_info;
 
     (void)gpr;
-    if (!EVENT_VALID(info))
+    if (!(info & INFO_VALID))
         return;
     add_event(line, info, exit->error_code);
-    if (EVENT_TYPE(info) != EVENT_HARDWARE_EXCEPTION)
+    if (INFO_TYPE(info) != EVENT_HARDWARE_EXCEPTION)
         return;
-    if (EVENT_VECTOR(info) == VECTOR_PF)
+    unsigned vector = info & INFO_VECTOR;
+    if (vector == EXCEPTION_PF)
         add_page_fault(line, exit->error_code, exit->qualification);
-    if (EVENT_VECTOR(info) == VECTOR_DB)
+    if (vector == EXCEPTION_DB)
         add_debug(line, exit->qualification);
 }
 
@@ -169,8 +159,8 @@ static void describe_exception(struct line *line, const struct vm_exit *exit, co
 static void describe_interrupt(struct line *line, const struct vm_exit *exit, const uint64_t *gpr)
 {
     (void)gpr;
-    if (EVENT_VALID(exit->interruption_info))
-        add(line, "vector=0x%x", EVENT_VECTOR(exit->interruption_info));
+    if (exit->interruption_info & INFO_VALID)
+        add(line, "vector=0x%x", exit->interruption_info & INFO_VECTOR);
 }
 
 static void describe_sipi(struct line *line, const struct vm_exit *exit, const uint64_t *gpr)
@@ -535,7 +525,7 @@ int vmx_exit_describe(char *text, size_t size, const struct vm_exit *exit,
         *text = '\0';
     if (exit->reason < EXIT_REASONS && describers[exit->reason])
         describers[exit->reason](&line, exit, gpr);
-    if (EVENT_VALID(exit->idt_vectoring_info)) {
+    if (exit->idt_vectoring_info & INFO_VALID) {
         add(&line, "%swhile delivering ", line.length ? ", " : "");
         add_event(&line, exit->idt_vectoring_info, exit->idt_vectoring_error);
     }

@@ -8,10 +8,6 @@
 #include "vmx/modes.h"
 #include "vmx/vmcs.h"
 
-#define ENTRY_PRESENT BIT(0)
-#define ENTRY_LARGE   BIT(7)
-#define ENTRY_ADDRESS 0x000ffffffffff000ull
-
 struct paging {
     unsigned levels;     /* 4 (IA-32e), 3 (PAE), 2 (32-bit) */
     unsigned index_bits; /* 9, or 10 for 32-bit paging */
@@ -49,7 +45,7 @@ int vmx_translate(const struct vmx_vcpu *v, uint64_t linear, gpa_t *guest)
     uint64_t efer = vmcs_read64(VMCS_GUEST_EFER);
     const struct paging *p = paging_of(vmcs_readn(VMCS_GUEST_CR4), efer);
     bool wide = p->index_bits == 9;
-    uint64_t table = p == &pae ? cr3 & 0xffffffe0ull : cr3 & ENTRY_ADDRESS;
+    uint64_t table = p == &pae ? cr3 & 0xffffffe0ull : cr3 & PTE_ADDRESS;
     if (p != &ia32e)
         linear = (uint32_t)linear;
 
@@ -57,14 +53,14 @@ int vmx_translate(const struct vmx_vcpu *v, uint64_t linear, gpa_t *guest)
         unsigned shift = PAGE_SHIFT + p->index_bits * level;
         uint64_t index = linear >> shift & (BIT(p->index_bits) - 1);
         uint64_t entry;
-        if (read_entry(v, table + index * (wide ? 8 : 4), wide, &entry) || !(entry & ENTRY_PRESENT))
+        if (read_entry(v, table + index * (wide ? 8 : 4), wide, &entry) || !(entry & PTE_PRESENT))
             return -EFAULT;
-        if (level == 0 || (p->large_leaf[level] && (entry & ENTRY_LARGE))) {
+        if (level == 0 || (p->large_leaf[level] && (entry & PTE_LARGE))) {
             uint64_t offset = linear & (BIT(shift) - 1);
-            *guest = GPA((entry & ENTRY_ADDRESS & ~(BIT(shift) - 1)) | offset);
+            *guest = GPA((entry & PTE_ADDRESS & ~(BIT(shift) - 1)) | offset);
             return 0;
         }
-        table = entry & ENTRY_ADDRESS;
+        table = entry & PTE_ADDRESS;
     }
     return -EFAULT;
 }

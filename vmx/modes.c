@@ -21,14 +21,8 @@
 #define CR0_CACHE     (CR0_CD | CR0_NW) /* never given to the processor: all cores share memory */
 #define CR0_LMSW      (CR0_PE | CR0_MP | CR0_EM | CR0_TS)
 #define CR4_FLUSHING  (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP)
-#define EFER_DEFINED  (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define CR3_NO_FLUSH  BIT(63)
 #define CR3_PCID      0xfffull
-#define PDPTE_PRESENT BIT(0)
-#define PDPTE_RESERVED_LOW 0x1e6ull /* bits 2:1 and 8:5 (SDM Vol. 3A, table 4-8) */
-#define SEGMENT_TYPE  0xfu
-#define TYPE_BUSY_TSS 0xbu          /* 32-bit, and the only one that IA-32e mode allows */
-#define CS_LONG       BIT(13)       /* of the access rights */
 #define IDENTITY_ENTRY 0xe7u        /* 4 MiB, present, writable, user, accessed, dirty */
 
 const void *modes_identity_map(void)
@@ -128,11 +122,11 @@ static int load_pdptes(struct vmx_vcpu *v)
     if (ept_walk(v->ept, GPA(v->cr3 & 0xffffffe0ull), &leaf) || !(leaf.access & EPT_READ))
         return -EINVAL;
     const uint64_t *table = phys_to_virt(leaf.address);
-    uint64_t reserved = PDPTE_RESERVED_LOW | ~(BIT(vmx_common.physical_address_bits) - 1);
+    uint64_t reserved = PDPTE_RESERVED | ~(BIT(vmx_common.physical_address_bits) - 1);
     uint64_t copy[ARRAY_SIZE(fields)]; /* read once: the guest may write meanwhile */
     for (unsigned i = 0; i < ARRAY_SIZE(fields); i++) {
         copy[i] = __atomic_load_n(&table[i], __ATOMIC_RELAXED);
-        if ((copy[i] & PDPTE_PRESENT) && (copy[i] & reserved))
+        if ((copy[i] & PTE_PRESENT) && (copy[i] & reserved))
             return -EINVAL;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(fields); i++)
@@ -155,8 +149,8 @@ static int check_cr0(const struct vmx_vcpu *v, uint64_t value)
     if ((value & CR0_NW) && !(value & CR0_CD))
         return -EINVAL;
     bool was = paging(v), is = value & CR0_PG;
-    bool cs_long = vmcs_read32(VMCS_GUEST_CS_ACCESS) & CS_LONG;
-    bool tss_32bit = (vmcs_read32(VMCS_GUEST_TR_ACCESS) & SEGMENT_TYPE) == TYPE_BUSY_TSS;
+    bool cs_long = vmcs_read32(VMCS_GUEST_CS_ACCESS) & ACCESS_L;
+    bool tss_32bit = ACCESS_TYPE(vmcs_read32(VMCS_GUEST_TR_ACCESS)) == ACCESS_TYPE_TSS_BUSY;
     if (is && !was && (v->efer & EFER_LME) && (!(v->cr4 & CR4_PAE) || cs_long || !tss_32bit))
         return -EINVAL;
     if (was && !is && ((v->efer & EFER_LMA) && cs_long))

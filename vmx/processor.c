@@ -14,8 +14,6 @@
 #include "kernel/mm/frames.h"
 #include "kernel/mm/phys.h"
 
-#define BASIC_REVISION   0x7fffffffu
-#define BASIC_TRUE       BIT(55)
 #define HAS_SECONDARY    BIT(63) /* allowed-1 of "activate secondary controls" */
 #define SEC_ALLOWED(bit) ((uint64_t)(bit) << 32)
 #define A20_PORT         0x92
@@ -31,7 +29,7 @@ static void *vmxon_regions[CPUS_MAX]; /* NULL: this processor is not in VMX oper
 void vmx_capabilities_read(struct vmx_capabilities *c)
 {
     *c = (struct vmx_capabilities){.basic = rdmsr(MSR_VMX_BASIC)};
-    bool has_true = c->basic & BASIC_TRUE;
+    bool has_true = c->basic & BASIC_TRUE_CONTROLS;
     c->controls[VMX_PIN] = rdmsr(has_true ? MSR_VMX_TRUE_PINBASED : MSR_VMX_PINBASED);
     c->controls[VMX_PROCESSOR] = rdmsr(has_true ? MSR_VMX_TRUE_PROCBASED : MSR_VMX_PROCBASED);
     c->controls[VMX_EXIT] = rdmsr(has_true ? MSR_VMX_TRUE_EXIT : MSR_VMX_EXIT);

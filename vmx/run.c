@@ -15,8 +15,6 @@ _Static_assert(offsetof(struct vmx_vcpu, vmcs.launched) == 148, "enter.asm LAUNC
 
 #define REASON_BASIC        0xffffu
 #define REASON_ENTRY_FAILED BIT(31)
-#define INFO_VALID          BIT(31)
-#define INFO_ERROR_CODE     BIT(11)
 #define EPT_LINEAR_VALID    BIT(7)
 #define IO_STRING           BIT(4)
 

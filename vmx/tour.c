@@ -11,6 +11,7 @@
 #include "kernel/lib/x86_bits.h"
 #include "kernel/log.h"
 #include "kernel/mm/frames.h"
+#include "kernel/mm/paging.h"
 #include "kernel/mm/phys.h"
 #include "vmx/instruction_error.h"
 #include "vmx/invalidate.h"
@@ -18,14 +19,12 @@
 #include "vmx/vmcs.h"
 
 #define SUBJECT "rules" /* of the log lines; the guests of the demo are called tour */
-#define KERNEL_BASE    0xffffffff80000000ull /* kernel/kernel.ld */
 #define REVISION_OTHER BIT(0)                /* this bit flipped: another revision */
 #define FIELD_NONE     0x6ffeu               /* an encoding that no processor has */
 #define NO_VMCS        ~0ull                 /* the current-VMCS pointer when there is none */
 #define SETTLE_US      1000                  /* another core halts, an INIT arrives */
 #define GUEST_US       100000                /* the tiny guest stays less than this */
 #define GUEST_ENTRY    0x1000
-#define INFO_VECTOR    0xffu                 /* of the exit-interruption information */
 #define RUNS_MAX       8
 #define TEXT_MAX       100
 

@@ -23,7 +23,6 @@
 #define ACCESS_CODE      0xc09bu /* 32-bit, 4 GiB, accessed */
 #define ACCESS_DATA      0xc093u
 #define ACCESS_TSS       0x008bu /* busy */
-#define ACCESS_UNUSABLE  BIT(16)
 #define DR6_INITIAL      0xffff0ff0ull
 #define DR7_INITIAL      0x400ull
 #define PAT_INITIAL      0x0007040600070406ull /* SDM Vol. 3A, table 11-12 */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The fields of the VMCS, one table in the order of SDM Appendix B (vmcs_fields.def) with encoding,
  * width and name. The width is part of the type: a 16-bit field cannot be read as one of 64. The
- * dumper, the auditor and the accessors use the same table. */
+ * dumper, the auditor and the accessors use the same table. At the end: the bits of some fields. */
 #ifndef VMX_VMCS_FIELDS_H
 #define VMX_VMCS_FIELDS_H
 
@@ -76,5 +76,20 @@ extern const struct vmcs_field vmcs_fields[VMCS_FIELDS];
 struct vmcs_image {
     uint64_t value[VMCS_FIELDS];
 };
+
+/* Formats of guest-state fields. Access rights of a segment: SDM 24.4.1, Table 24-2. */
+#define ACCESS_TYPE(access)  ((unsigned)(access) & 0xf)
+#define ACCESS_TYPE_TSS_BUSY 0xbu /* of 32 bits; in IA-32e mode, which has no other, of 64 */
+#define ACCESS_DPL(access)   ((unsigned)(access) >> 5 & 3)
+#define ACCESS_L             (1u << 13)
+#define ACCESS_UNUSABLE      (1u << 16)
+
+/* Interruptibility state: 24.4.2, Table 24-3. */
+#define BLOCKING_STI    (1u << 0)
+#define BLOCKING_MOV_SS (1u << 1)
+#define BLOCKING_NMI    (1u << 3)
+
+/* Pending debug exceptions: 24.4.2, Table 24-4. */
+#define PENDING_BS (1ull << 14)
 
 #endif

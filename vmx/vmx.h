@@ -116,6 +116,25 @@ enum vmx_exit_reason {
     EXIT_REASONS
 };
 
+/* Interruption information: what an exit reports (SDM 24.9.2, 24.9.3) and what an entry injects
+ * (24.8.3) have one format. */
+#define INFO_VECTOR     0xffu
+#define INFO_TYPE_SHIFT 8
+#define INFO_TYPE(info) ((enum event_type)((info) >> INFO_TYPE_SHIFT & 7))
+#define INFO_ERROR_CODE BIT(11)
+#define INFO_VALID      BIT(31)
+
+enum event_type {
+    EVENT_EXTERNAL_INTERRUPT = 0,
+    EVENT_RESERVED_TYPE = 1,
+    EVENT_NMI = 2,
+    EVENT_HARDWARE_EXCEPTION = 3,
+    EVENT_SOFTWARE_INTERRUPT = 4,
+    EVENT_PRIVILEGED_SOFTWARE_EXCEPTION = 5,
+    EVENT_SOFTWARE_EXCEPTION = 6,
+    EVENT_OTHER = 7,
+};
+
 /* One exit. Only what the reason defines is read from the VMCS; the rest is 0. */
 struct vm_exit {
     uint32_t reason;            /* enum vmx_exit_reason, or a number that is not in it */

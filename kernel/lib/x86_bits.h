@@ -36,16 +36,25 @@
 #define CR4_SMEP       BIT(20)
 #define CR4_SMAP       BIT(21)
 #define CR4_PKE        BIT(22)
+#define CR4_CET        BIT(23)
 
 #define EFER_SCE BIT(0)
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)
 #define EFER_NXE BIT(11)
+#define EFER_DEFINED (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 
 #define RFLAGS_FIXED BIT(1)
 #define RFLAGS_TF    BIT(8)
 #define RFLAGS_IF    BIT(9)
 #define RFLAGS_VM    BIT(17)
+
+/* Paging-structure entries (SDM Vol. 3A, 4.3 to 4.5). */
+#define PTE_PRESENT BIT(0)
+#define PTE_LARGE   BIT(7) /* PS, of a PDPTE or PDE: it maps a page */
+#define PTE_ADDRESS 0x000ffffffffff000ull
+#define PTE_NX      BIT(63)
+#define PDPTE_RESERVED 0x1e6ull /* with PAE paging: bits 8:5 and 2:1 (table 4-8) */
 
 #define XCR0_X87       BIT(0)
 #define XCR0_SSE       BIT(1)

@@ -11,15 +11,10 @@
 #include "kernel/mm/frames.h"
 #include "kernel/mm/phys.h"
 
-#define ENTRY_PRESENT   BIT(0)
-#define ENTRY_LARGE     BIT(7)
-#define ENTRY_NX        BIT(63)
-#define ENTRY_ADDRESS   0x000ffffffffff000ull
-#define TABLE_RIGHTS    (ENTRY_PRESENT | PAGING_WRITE)
+#define TABLE_RIGHTS    (PTE_PRESENT | PAGING_WRITE)
 #define ENTRIES         512
 #define LEVELS          4
 #define LOW_MEMORY      (1 * MIB)
-#define KERNEL_BASE     0xffffffff80000000ull
 #define PHYSICAL_MAX    (64ull << 40) /* what fits between DIRECT_MAP_BASE and STACKS_BASE */
 
 extern const char text_start[], text_end[], rodata_end[], data_end[], boot_stack_guard[],
@@ -57,36 +52,36 @@ static uint64_t *entry_for(uint64_t virtual, unsigned level, bool *covered)
     *covered = false;
     for (unsigned at = LEVELS - 1; at > level; at--) {
         uint64_t *entry = &table[index_of(virtual, at)];
-        if (*entry & ENTRY_LARGE) {
+        if (*entry & PTE_LARGE) {
             *covered = true;
             return NULL;
         }
-        if (!(*entry & ENTRY_PRESENT)) {
+        if (!(*entry & PTE_PRESENT)) {
             void *page = page_alloc();
             if (!page)
                 return NULL;
             *entry = virt_to_phys(page).value | TABLE_RIGHTS;
         }
-        table = phys_to_virt(HPA(*entry & ENTRY_ADDRESS));
+        table = phys_to_virt(HPA(*entry & PTE_ADDRESS));
     }
     return &table[index_of(virtual, level)];
 }
 
 static int map(uint64_t virtual, uint64_t physical, uint64_t size, uint64_t rights)
 {
-    uint64_t bits = ENTRY_PRESENT | (rights & (PAGING_WRITE | PAGING_UNCACHED)) |
-                    (rights & PAGING_EXECUTE ? 0 : ENTRY_NX);
+    uint64_t bits = PTE_PRESENT | (rights & (PAGING_WRITE | PAGING_UNCACHED)) |
+                    (rights & PAGING_EXECUTE ? 0 : PTE_NX);
     while (size > 0) {
         unsigned level = leaf_level(virtual, physical, size);
         bool covered;
         uint64_t *entry = entry_for(virtual, level, &covered);
         /* Where smaller pages are mapped already, fill in between them. */
-        while (entry && level > 0 && (*entry & ENTRY_PRESENT) && !(*entry & ENTRY_LARGE))
+        while (entry && level > 0 && (*entry & PTE_PRESENT) && !(*entry & PTE_LARGE))
             entry = entry_for(virtual, --level, &covered);
         if (!entry && !covered)
             return -ENOMEM;
-        if (entry && !(*entry & ENTRY_PRESENT))
-            *entry = physical | bits | (level > 0 ? ENTRY_LARGE : 0);
+        if (entry && !(*entry & PTE_PRESENT))
+            *entry = physical | bits | (level > 0 ? PTE_LARGE : 0);
         uint64_t step = MIN(leaf_size(level), size);
         virtual += step;
         physical += step;

@@ -14,6 +14,7 @@
 
 #define STACKS_BASE  0xffffc00000000000ull /* kernel/cpu/cpu.c */
 #define DEVICES_BASE 0xffffd00000000000ull
+#define KERNEL_BASE  0xffffffff80000000ull /* the image: kernel.ld, boot.asm */
 
 /* Builds the tables from frames below 4 GiB and switches to them: the image, the low MiB, and the
  * `count` ranges of RAM into the direct map. Returns 0 or -ENOMEM. */

@@ -12,16 +12,12 @@
 #include "kernel/log.h"
 #include "kernel/vm/exit_log.h"
 
-#define INFO_VECTOR      0xffu
-#define INFO_TYPE        0x700u
-#define INFO_TYPE_NMI    0x200u
-#define INFO_VALID       BIT(31)
-#define INITS_MAX        4 /* exits by INIT at one and the same instruction */
+#define INITS_MAX 4 /* exits by INIT at one and the same instruction */
 
 static enum exit_action exception(struct vcpu *vcpu, const struct vm_exit *exit)
 {
     unsigned vector = exit->interruption_info & INFO_VECTOR;
-    if ((exit->interruption_info & INFO_TYPE) == INFO_TYPE_NMI) {
+    if (INFO_TYPE(exit->interruption_info) == EVENT_NMI) {
         vmx_unblock_nmis(&vcpu->vmx);
         __asm__ volatile("int $2"); /* the host's NMI: its handler's IRET unblocks the next one */
         return ACTION_HOST;
