@@ -44,7 +44,7 @@ static _Noreturn void end(enum onidle otherwise)
         power_off();
     if (wanted == ONIDLE_REBOOT)
         power_reboot();
-    power_halt();
+    halt_forever();
 }
 
 static void end_panic(void)

@@ -28,12 +28,6 @@ bool panic_in_progress(void)
     return atomic_load_explicit(&panics, memory_order_acquire) != 0;
 }
 
-_Noreturn void panic_halt(void)
-{
-    for (;;)
-        __asm__ volatile("cli; hlt");
-}
-
 /* Frame pointers, as far as they look like a stack: ascending, aligned, in the higher half. */
 static void backtrace(uint64_t rip, uint64_t rbp)
 {
@@ -70,7 +64,7 @@ static _Noreturn void panic_end(const struct panic_registers *registers, uint64_
                                 const char *message)
 {
     if (atomic_fetch_add_explicit(&panics, 1, memory_order_acq_rel) != 0)
-        panic_halt(); /* a second processor, or a panic inside the first */
+        halt_forever(); /* a second processor, or a panic inside the first */
     if (stop_others_hook)
         stop_others_hook();
     log_panic_mode(); /* what the ring still holds, the last log lines, goes out first */
@@ -81,7 +75,7 @@ static _Noreturn void panic_end(const struct panic_registers *registers, uint64_
     backtrace(rip, rbp);
     if (end_hook)
         end_hook();
-    panic_halt();
+    halt_forever();
 }
 
 _Noreturn void panic(const char *format, ...)

@@ -19,9 +19,8 @@ _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2
 _Noreturn void panic_at(const struct panic_registers *registers, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* For the NMI handler: has another processor panicked, and the way to stop for good. */
+/* For the NMI handler: has another processor panicked? Then this one is to stop for good. */
 bool panic_in_progress(void);
-_Noreturn void panic_halt(void);
 
 /* What stands above and is needed at the end: `stop_others` sends the NMIs, `end` powers off or
  * halts when everything is said (it may be NULL: halt). */

@@ -6,7 +6,7 @@
 #include "vmx/vmcs.h"
 
 #define INFO_NMI_UNBLOCKED BIT(12) /* undefined in IDT-vectoring information: never copied */
-#define DR6_DB_BITS        0xe00full /* B0-B3, BD, BS, of the exit qualification too */
+#define DR6_DB_BITS        0xe00full /* B0-B3, BD, BS, BT; the exit qualification has the same */
 #define DR7_GD             BIT(13)
 
 /* Vectors that push an error code (SDM Vol. 3A, 6.13). */

@@ -16,14 +16,14 @@
 #include "vmx/processor.h"
 #include "vmx/vmcs.h"
 
-#define CR0_DEFINED   (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | \
-                       CR0_NW | CR0_CD | CR0_PG)
-#define CR0_CACHE     (CR0_CD | CR0_NW) /* never given to the processor: all cores share memory */
-#define CR0_LMSW      (CR0_PE | CR0_MP | CR0_EM | CR0_TS)
-#define CR4_FLUSHING  (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP)
-#define CR3_NO_FLUSH  BIT(63)
-#define CR3_PCID      0xfffull
-#define IDENTITY_ENTRY 0xe7u        /* 4 MiB, present, writable, user, accessed, dirty */
+#define CR0_DEFINED    (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | \
+                        CR0_NW | CR0_CD | CR0_PG)
+#define CR0_CACHE      (CR0_CD | CR0_NW) /* never given to the processor: all cores share memory */
+#define CR0_LMSW       (CR0_PE | CR0_MP | CR0_EM | CR0_TS)
+#define CR4_FLUSHING   (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP)
+#define CR3_NO_FLUSH   BIT(63)
+#define CR3_PCID       0xfffull
+#define IDENTITY_ENTRY 0xe7u /* 4 MiB, present, writable, user, accessed, dirty */
 
 const void *modes_identity_map(void)
 {

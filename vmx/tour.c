@@ -18,12 +18,12 @@
 #include "vmx/processor.h"
 #include "vmx/vmcs.h"
 
-#define SUBJECT "rules" /* of the log lines; the guests of the demo are called tour */
-#define REVISION_OTHER BIT(0)                /* this bit flipped: another revision */
-#define FIELD_NONE     0x6ffeu               /* an encoding that no processor has */
-#define NO_VMCS        ~0ull                 /* the current-VMCS pointer when there is none */
-#define SETTLE_US      1000                  /* another core halts, an INIT arrives */
-#define GUEST_US       100000                /* the tiny guest stays less than this */
+#define SUBJECT        "rules" /* of the log lines; the guests of the demo are called tour */
+#define REVISION_OTHER BIT(0)  /* this bit flipped: another revision */
+#define FIELD_NONE     0x6ffeu /* an encoding that no processor has */
+#define NO_VMCS        ~0ull   /* the current-VMCS pointer when there is none */
+#define SETTLE_US      1000    /* another core halts, an INIT arrives */
+#define GUEST_US       100000  /* the tiny guest stays less than this */
 #define GUEST_ENTRY    0x1000
 #define RUNS_MAX       8
 #define TEXT_MAX       100

@@ -44,12 +44,6 @@ static void sleep_s5(uint16_t port, uint8_t type)
     outw(port, (uint16_t)(control | (uint16_t)(type << PM1_SLEEP_TYPE_SHIFT) | PM1_SLEEP_ENABLE));
 }
 
-_Noreturn void power_halt(void)
-{
-    for (;;)
-        __asm__ volatile("cli; hlt");
-}
-
 _Noreturn void power_off(void)
 {
     if (ways.bochs)
@@ -60,7 +54,7 @@ _Noreturn void power_off(void)
         if (ways.pm1b)
             sleep_s5(ways.pm1b, ways.type_b);
     }
-    power_halt();
+    halt_forever();
 }
 
 _Noreturn void power_reboot(void)
@@ -81,5 +75,5 @@ _Noreturn void power_reboot(void)
         uint64_t base;
     } __attribute__((packed)) no_idt = {0, 0};
     __asm__ volatile("lidt %0; int3" : : "m"(no_idt));
-    power_halt();
+    halt_forever();
 }

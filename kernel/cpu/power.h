@@ -10,6 +10,5 @@ void power_init(const struct acpi_info *acpi);
 
 _Noreturn void power_off(void);
 _Noreturn void power_reboot(void);
-_Noreturn void power_halt(void);
 
 #endif

@@ -31,8 +31,7 @@ void ap_main(struct cpu *cpu)
     cpu_protect();
     apic_enable();
     main_of_others();
-    for (;;)
-        __asm__ volatile("cli; hlt");
+    halt_forever();
 }
 
 /* One of two wins: the starter that gives up, or the started that answers. */

@@ -8,9 +8,9 @@
 
 /* Starts the processors with these APIC ids, except the calling one, until `max` run in all (0: no
  * limit). `page` is a free page below 1 MiB for the trampoline; it stays in use, for a processor
- * that answers late. Each one loads its tables, enables its APIC and calls `main`, which does not
- * return; it is awaited until then, for a bounded time. One that does not answer is reported and
- * left out. Returns how many processors run, this one included. */
+ * that answers late. Each one loads its tables, enables its APIC and calls `main`; it is
+ * awaited until that calls smp_online, for a bounded time, and halts when `main` returns. One that
+ * does not answer is reported and left out. Returns how many processors run, this one included. */
 uint32_t smp_start(const uint32_t *apic_ids, uint32_t count, uint32_t max, hpa_t page,
                    void (*main)(void));
 

@@ -105,7 +105,7 @@ void trap(struct trap_frame *frame)
     }
     if (frame->vector == EXCEPTION_NMI) {
         if (panic_in_progress())
-            panic_halt();
+            halt_forever();
         return; /* outside a panic all that it does is to end a guest's stay, as interrupts do */
     }
     if (frame->vector != EXCEPTION_DF && frame->vector != EXCEPTION_MC && fix_up(frame))

@@ -118,6 +118,13 @@ static inline void wait_for_interrupt(void)
     __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
+/* Stops this processor for good: an NMI does not make it go on. */
+static inline _Noreturn void halt_forever(void)
+{
+    for (;;)
+        __asm__ volatile("cli; hlt");
+}
+
 static inline void cpu_pause(void)
 {
     __builtin_ia32_pause();

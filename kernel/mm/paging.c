@@ -11,14 +11,13 @@
 #include "kernel/mm/frames.h"
 #include "kernel/mm/phys.h"
 
-#define TABLE_RIGHTS    (PTE_PRESENT | PAGING_WRITE)
-#define ENTRIES         512
-#define LEVELS          4
-#define LOW_MEMORY      (1 * MIB)
-#define PHYSICAL_MAX    (64ull << 40) /* what fits between DIRECT_MAP_BASE and STACKS_BASE */
+#define TABLE_RIGHTS (PTE_PRESENT | PAGING_WRITE)
+#define ENTRIES      512
+#define LEVELS       4
+#define LOW_MEMORY   (1 * MIB)
+#define PHYSICAL_MAX (64ull << 40) /* what fits between DIRECT_MAP_BASE and STACKS_BASE */
 
-extern const char text_start[], text_end[], rodata_end[], data_end[], boot_stack_guard[],
-    image_start[];
+extern const char text_start[], text_end[], rodata_end[], data_end[], boot_stack_guard[];
 
 static uint64_t *root;
 static bool pages_1g;

@@ -213,9 +213,8 @@ void cores_prepare(const struct options *options)
 
 void cores_run(void)
 {
-    atomic_store_explicit(&arrived, 0, memory_order_relaxed);
     set_stage(STAGE_RUN);
-    while (sched_run() == SCHED_RESTART)
+    if (sched_run() == SCHED_RESTART)
         panic("an INIT stays pending on the boot processor");
     uint64_t end = rdtsc() + time_us_to_ticks(STEP_TIMEOUT_US);
     while (atomic_load_explicit(&arrived, memory_order_acquire) + 1 < member_count && rdtsc() < end)
