@@ -26,6 +26,7 @@
 #include "kernel/vm/vm.h"
 
 #define ERROR_MAX 200
+_Static_assert(ERROR_MAX >= VMX_ERROR_MAX && ERROR_MAX >= MEMORY_ERROR_MAX, "any error fits");
 
 void kernel_main(uint32_t magic, uint32_t information);
 

@@ -12,7 +12,7 @@
 #define COM_BAUD_DEFAULT  115200u /* and the UART's clock: other rates divide it */
 #define COM_DIVISOR_MAX   0xffffu
 #define COM_PORTS         8u      /* ports of a UART, from its first */
-#define CPUS_MAX          65535u
+#define CPUS_LIMIT        65535u
 #define TSC_MHZ_MIN       10u
 #define TSC_MHZ_MAX       100000u
 #define SLICE_DEFAULT_US  1000u
@@ -93,7 +93,7 @@ static int read_log(struct options *options, struct text value)
 static int read_cpus(struct options *options, struct text value)
 {
     uint64_t cpus;
-    int error = read_number(value, 0, CPUS_MAX, &cpus);
+    int error = read_number(value, 0, CPUS_LIMIT, &cpus);
 
     if (!error)
         options->max_cpus = (uint32_t)cpus;

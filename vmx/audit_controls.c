@@ -213,7 +213,6 @@ static void exit_controls(struct audit *audit)
 #define INFO_RESERVED      0x7ffff000u /* bits 30:12 */
 #define VECTOR_EXCEPTIONS  32
 #define ERROR_CODE_MAX     UINT16_MAX
-#define INSTRUCTION_MAX    15
 
 static void injected_vector(struct audit *audit, enum event_type type, unsigned vector)
 {

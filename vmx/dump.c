@@ -3,7 +3,6 @@
 #include "kernel/lib/spinlock.h"
 #include "kernel/log.h"
 #include "vmx/audit.h"
-#include "vmx/modes.h"
 #include "vmx/processor.h"
 #include "vmx/vmcs.h"
 

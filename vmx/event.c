@@ -112,8 +112,7 @@ bool vmx_interrupts_enabled(const struct vmx_vcpu *v)
     return vmx_rflags(v) & RFLAGS_IF;
 }
 
-uint64_t vmx_efer(struct vmx_vcpu *v)
+uint64_t vmx_efer(const struct vmx_vcpu *v)
 {
-    (void)v;
     return v->unrestricted ? vmcs_read64(VMCS_GUEST_EFER) : v->efer;
 }

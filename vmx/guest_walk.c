@@ -5,7 +5,6 @@
 
 #include "kernel/lib/x86_bits.h"
 #include "kernel/mm/phys.h"
-#include "vmx/modes.h"
 #include "vmx/vmcs.h"
 
 struct paging {

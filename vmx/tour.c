@@ -453,11 +453,10 @@ static void take_all(struct tour *t, const struct step *steps, size_t count)
 /* A vCPU whose only page holds HLT, bound. Returns false with a line in `error`. */
 static bool create_guest(struct tour *t, char error[VMX_ERROR_MAX])
 {
-    static const uint8_t hlt[] = {0xf4};
     snprintf(error, VMX_ERROR_MAX, "no memory for its EPT");
     if (ept_create(&t->ept, FRAME_ORDER_4K))
         return false;
-    t->code[0] = hlt[0];
+    t->code[0] = 0xf4; /* HLT */
     if (ept_map(&t->ept, GPA(GUEST_ENTRY), virt_to_phys(t->code), FRAME_ORDER_4K, EPT_RX, EPT_WB) ||
         vmx_vcpu_create(&t->vcpu, &t->ept, 0, GPA(GUEST_ENTRY), GPA(0), error)) {
         ept_destroy(&t->ept);

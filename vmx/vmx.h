@@ -213,7 +213,7 @@ MUST_CHECK int vmx_cr_access(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
 MUST_CHECK int vmx_write_efer(struct vmx_vcpu *vcpu, uint64_t value);
 
 /* IA32_EFER as the guest sees it. */
-uint64_t vmx_efer(struct vmx_vcpu *vcpu);
+uint64_t vmx_efer(const struct vmx_vcpu *vcpu);
 
 /* XSETBV with ECX = 0. 0, or -EINVAL: #GP(0). `supported` are the bits that the guest may set. */
 MUST_CHECK int vmx_write_xcr0(struct vmx_vcpu *vcpu, uint64_t value, uint64_t supported);

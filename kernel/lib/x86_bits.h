@@ -50,11 +50,13 @@
 #define RFLAGS_VM    BIT(17)
 
 /* Paging-structure entries (SDM Vol. 3A, 4.3 to 4.5). */
-#define PTE_PRESENT BIT(0)
-#define PTE_LARGE   BIT(7) /* PS, of a PDPTE or PDE: it maps a page */
-#define PTE_ADDRESS 0x000ffffffffff000ull
-#define PTE_NX      BIT(63)
+#define PTE_PRESENT    BIT(0)
+#define PTE_LARGE      BIT(7) /* PS, of a PDPTE or PDE: it maps a page */
+#define PTE_ADDRESS    0x000ffffffffff000ull
+#define PTE_NX         BIT(63)
 #define PDPTE_RESERVED 0x1e6ull /* with PAE paging: bits 8:5 and 2:1 (table 4-8) */
+
+#define INSTRUCTION_MAX 15 /* bytes: a longer one is #GP */
 
 #define XCR0_X87       BIT(0)
 #define XCR0_SSE       BIT(1)

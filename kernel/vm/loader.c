@@ -4,8 +4,6 @@
  * segment covers is the guest's own business. */
 #include "kernel/vm/loader.h"
 
-#include <linux/errno.h>
-
 #include "kernel/lib/format.h"
 #include "kernel/mm/frames.h"
 #include "kernel/vm/elf_image.h"

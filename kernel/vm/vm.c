@@ -2,20 +2,19 @@
 /* The life of a VM: made from a module, stopped once with a reason, released. */
 #include "kernel/vm/vm.h"
 
-#include <linux/errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
 
 #include "kernel/lib/format.h"
+#include "kernel/lib/x86_bits.h"
 #include "kernel/log.h"
 #include "kernel/mm/frames.h"
 #include "kernel/panic.h"
 #include "kernel/vm/console.h"
 #include "kernel/vm/loader.h"
 
-#define INSTRUCTION_BYTES 15
-#define VPIDS             UINT16_MAX
+#define VPIDS UINT16_MAX
 
 _Static_assert(sizeof(struct vm) <= PAGE_SIZE, "the record of a VM is one page");
 
@@ -110,11 +109,11 @@ struct vm *vm_create(const char *string, const void *file, size_t size)
 
 static void dump_instruction(const struct vcpu *vcpu, uint64_t rip)
 {
-    uint8_t bytes[INSTRUCTION_BYTES];
-    char text[3 * INSTRUCTION_BYTES + 1];
+    uint8_t bytes[INSTRUCTION_MAX];
+    char text[3 * INSTRUCTION_MAX + 1];
     unsigned count = 0;
     text[0] = '\0';
-    for (; count < INSTRUCTION_BYTES; count++) {
+    for (; count < INSTRUCTION_MAX; count++) {
         gpa_t guest;
         if (vmx_translate(&vcpu->vmx, rip + count, &guest) ||
             guest_read(&vcpu->vm->memory, guest, &bytes[count], 1))
