@@ -73,6 +73,8 @@ def wrong(spec):
             return f"--cpus {spec.cpus}: Bochs has at most {bochs.MAX_CPUS}; try --machine qemu"
         if spec.uefi:
             return "--uefi: Bochs has no UEFI firmware; try --machine qemu"
+    elif spec.cpus > qemu.MAX_CPUS:
+        return f"--cpus {spec.cpus}: QEMU has at most {qemu.MAX_CPUS}"
     return None
 
 
@@ -83,6 +85,11 @@ def missing(spec):
         return f"--machine {spec.machine}: {program} is not here; install the package {package}"
     if spec.machine == "bochs" and spec.cpu_model and spec.cpu_model not in bochs.models():
         return f"--cpu-model {spec.cpu_model}: Bochs has {' '.join(bochs.models())}"
+    # Behind a comma QEMU takes features, as in "max,-vmx".
+    if spec.machine == "qemu" and spec.cpu_model \
+            and spec.cpu_model.split(",")[0] not in qemu.models():
+        return f"--cpu-model {spec.cpu_model}: QEMU has no such model; " \
+               "`qemu-system-x86_64 -cpu help` lists them"
     if spec.uefi and not qemu.OVMF.exists():
         return f"--uefi: no {qemu.OVMF}; install the package ovmf"
     return None

@@ -4,7 +4,9 @@
 import os
 import pathlib
 import re
+import subprocess
 
+MAX_CPUS = 288  # of its machine q35
 OVMF = pathlib.Path("/usr/share/OVMF/OVMF_CODE.fd")
 
 
@@ -20,6 +22,14 @@ def vmx_usable():
         return False
     return re.search(r"^flags\s*:.*\bvmx\b", flags, re.MULTILINE) is not None \
         and nested in ("Y", "1") and os.access("/dev/kvm", os.R_OK | os.W_OK)
+
+
+def models():
+    """The CPU models that this QEMU knows."""
+    result = subprocess.run(["qemu-system-x86_64", "-cpu", "help"], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            check=False)
+    return re.findall(r"^x86 (\S+)", result.stdout, re.MULTILINE)
 
 
 def command(spec):
