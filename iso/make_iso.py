@@ -8,6 +8,7 @@ what they mean to a shell, so `cmdline="a b"` is one word. GRUB passes a word wi
 
 import argparse
 import dataclasses
+import os
 import pathlib
 import re
 import shlex
@@ -17,6 +18,8 @@ import sys
 import tempfile
 
 import demos
+import signals
+import verdict
 
 HERE = pathlib.Path(__file__).resolve().parent
 PLAIN_WORD = re.compile(r"[A-Za-z0-9_=.,:/@%+-]+")
@@ -32,6 +35,7 @@ GRUB_MODULES = " ".join((
 EFI_MODULES = [pathlib.Path("/usr/lib/grub/x86_64-efi") / f"{name}.mod"
                for name in ("efi_gop", "video_fb")]
 MENU_TIMEOUT = 5
+EMPTY_GUEST = 'an empty guest: write "path/to/image name key=value ..."'
 
 
 class UsageError(Exception):
@@ -61,6 +65,32 @@ def ends_by_itself(options):
     return options if "onidle=" in options else f"{options} onidle=poweroff".strip()
 
 
+def reason(error):
+    """What an OSError says, without its number."""
+    text = error.strerror or str(error)
+    return f"{error.filename}: {text}" if error.filename else text
+
+
+def check_lines(options, guests):
+    """Raises UsageError where the options or a guest's line cannot be read. Its image may still
+    have to be built."""
+    words(options, "options")
+    for guest in guests:
+        if words(guest, "guest")[:1] in ([], [""]):
+            raise UsageError(EMPTY_GUEST)
+
+
+def check_writable(path, option):
+    """Raises UsageError where no file `path` can be written."""
+    path = pathlib.Path(path)
+    if not path.name or path.is_dir():
+        raise UsageError(f"{option} {path}: is a folder; name a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"{option} {path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UsageError(f"{option} {path}: you may not write there")
+
+
 def grub_word(word):
     """`word` written so that GRUB's shell takes it as it is."""
     if PLAIN_WORD.fullmatch(word):
@@ -73,7 +103,7 @@ def guest_image(line):
     path, *rest = words(line, "guest") or [""]
     image = pathlib.Path(path)
     if not path:
-        raise UsageError('an empty guest: write "path/to/image name key=value ..."')
+        raise UsageError(EMPTY_GUEST)
     if not image.is_file():
         raise UsageError(f"guest {line!r}: no file {path}")
     return image, rest
@@ -102,7 +132,8 @@ def make_iso(output, hypervisor, entries):
     if not pathlib.Path(hypervisor).is_file():
         raise UsageError(f"no hypervisor at {hypervisor}: build it with `meson compile -C build`")
     with tempfile.TemporaryDirectory(prefix="atoll-iso-") as directory:
-        tree = pathlib.Path(directory)
+        tree, scratch = pathlib.Path(directory) / "tree", pathlib.Path(directory) / "scratch"
+        scratch.mkdir()
         (tree / "boot/grub").mkdir(parents=True)
         (tree / "boot/grub/x86_64-efi").mkdir()
         (tree / "guests").mkdir()
@@ -122,15 +153,19 @@ def make_iso(output, hypervisor, entries):
         (tree / "boot/grub/grub.cfg").write_text(menu(entries, place_guest))
         command = ["grub-mkrescue", "--locales=", "--fonts=", "--themes=",
                    f"--install-modules={GRUB_MODULES}", "-o", str(output), str(tree)]
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+        # grub-mkrescue leaves its own temporary files behind when it is stopped: they go with ours.
+        result = signals.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True, errors="replace",
+                             env=dict(os.environ, TMPDIR=str(scratch)))
         if result.returncode != 0 or not pathlib.Path(output).is_file():
-            raise UsageError(f"grub-mkrescue could not write {output}:\n{result.stdout.strip()}")
+            raise UsageError(f"grub-mkrescue could not write {output}; its words:\n"
+                             f"{result.stdout.strip()}")
 
 
 def main():
     parser = argparse.ArgumentParser(
         prog="atoll iso", description="Makes an image that boots by BIOS and by UEFI.",
+        allow_abbrev=False,
         usage="./atoll iso -o FILE [OPTION...] -- GUEST... (more: ./atoll help iso)")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the image to write")
     parser.add_argument("--opts", default="", metavar="OPTIONS", help="options of the hypervisor")
@@ -143,22 +178,31 @@ def main():
     parser.add_argument("guests", nargs="*", metavar="GUEST",
                         help='one string: "path/to/image name key=value ..."')
     arguments = parser.parse_args()
-    if arguments.demos == bool(arguments.guests):
+    if arguments.demos and arguments.guests:
+        parser.error("--demos takes no guests: leave out either")
+    if not arguments.demos and not arguments.guests:
         parser.error('name the guests after --, each "path/to/image name key=value ...", '
                      'or --demos')
-    if arguments.check:
-        return
     if arguments.demos:
         entries = [Entry(f"{demo.name}: {demo.about}", f"{demo.options} {arguments.opts}",
                          demo.guest_lines(arguments.build)) for demo in demos.read()]
     else:
         entries = [Entry("Atoll", arguments.opts, arguments.guests)]
     try:
-        make_iso(arguments.output, pathlib.Path(arguments.build) / "atoll.elf", entries)
+        signals.unwind()
+        check_lines(arguments.opts, arguments.guests)
+        check_writable(arguments.output, "-o")
+        if not arguments.check:
+            make_iso(arguments.output, pathlib.Path(arguments.build) / "atoll.elf", entries)
     except (UsageError, OSError) as error:
-        print(f"atoll iso: {error}", file=sys.stderr)
-        sys.exit(2)
+        print(f"atoll iso: {error if isinstance(error, UsageError) else reason(error)}",
+              file=sys.stderr)
+        return verdict.WRONG_USAGE
+    except KeyboardInterrupt:
+        print("\natoll iso: interrupted", file=sys.stderr)
+        return verdict.INTERRUPTED
+    return verdict.GOOD
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

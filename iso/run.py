@@ -7,59 +7,81 @@ the hypervisor refused or panicked, 124 on timeout.
 
 import argparse
 import contextlib
+import os
 import pathlib
-import signal
 import sys
 import tempfile
 
 import demos
 import machine
 import make_iso
+import signals
 import verdict
 
 TIMEOUT = 300
 
 
+def whole_number(text):
+    """For argparse: its own words for what int() refuses name Python's type."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def seconds(text):
+    """For argparse: how long to wait."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds (0: never)")
+    return value
+
+
 def parse(words):
-    common = argparse.ArgumentParser(add_help=False)
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     common.add_argument("--build", default="build", metavar="DIR",
                         help="where the hypervisor was built")
     common.add_argument("--check", action="store_true",
                         help="only check the command line, before anything is built")
     common.add_argument("--machine", choices=("bochs", "qemu"),
                         help="default: qemu where KVM offers VMX, else bochs")
-    common.add_argument("--cpus", type=int, metavar="N", help="number of cores")
-    common.add_argument("--mem", type=int, metavar="MIB", help="memory of the machine")
+    common.add_argument("--cpus", type=whole_number, metavar="N", help="number of cores")
+    common.add_argument("--mem", type=whole_number, metavar="MIB",
+                        help="memory of the machine")
     common.add_argument("--cpu-model", default="", metavar="M", help="the emulator's CPU model")
     common.add_argument("--uefi", action="store_true", help="boot by UEFI (qemu only)")
-    common.add_argument("--timeout", type=float, default=TIMEOUT, metavar="S",
+    common.add_argument("--timeout", type=seconds, default=TIMEOUT, metavar="S",
                         help=f"stop after S seconds (default {TIMEOUT}, 0: never)")
     common.add_argument("--serial", metavar="FILE", help="write the serial console to FILE too")
     common.add_argument("--opts", default="", metavar="OPTIONS", help="options of the hypervisor")
 
     parser = argparse.ArgumentParser(prog="atoll")
     commands = parser.add_subparsers(dest="command", required=True)
-    run = commands.add_parser("run", parents=[common],
+    run = commands.add_parser("run", parents=[common], allow_abbrev=False,
                               usage="./atoll run [OPTION...] -- GUEST... (more: ./atoll help run)")
     run.add_argument("guests", nargs="*", metavar="GUEST",
                      help='one string: "path/to/image name key=value ..."')
-    demo = commands.add_parser("demo", parents=[common],
+    demo = commands.add_parser("demo", parents=[common], allow_abbrev=False,
                                usage="./atoll demo [OPTION...] [NAME] (more: ./atoll help demo)")
     demo.add_argument("name", nargs="?", metavar="NAME")
 
-    arguments = parser.parse_args(words)
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:  # said here, because argparse would show the usage of both commands at once
+        commands.choices[arguments.command].error(f"cannot do anything with {' '.join(unknown)}")
     if arguments.command == "run" and not arguments.guests:
         run.error('name the guests after --, each "path/to/image name key=value ..."')
-    if arguments.timeout < 0:
-        parser.error(f"--timeout {arguments.timeout:g}: is negative")
     return arguments
 
 
 def choose_demo(name):
     known = demos.read()
-    if demo := demos.named(name or known[0].name):
+    if demo := demos.named(known[0].name if name is None else name):
         return demo
-    raise make_iso.UsageError(f"no demo {name}: there are {', '.join(d.name for d in known)}")
+    names = ", ".join(demo.name for demo in known)
+    raise make_iso.UsageError(f"no demo {name or repr(name)}: there are {names}")
 
 
 def demo_status(demo, result):
@@ -88,6 +110,9 @@ def run(arguments):
     problem = machine.wrong(spec) or (None if arguments.check else machine.missing(spec))
     if problem:
         raise make_iso.UsageError(problem)
+    make_iso.check_lines(arguments.opts, [] if demo else arguments.guests)
+    if arguments.serial is not None:
+        make_iso.check_writable(arguments.serial, "--serial")
     if arguments.check:
         return verdict.GOOD
 
@@ -112,13 +137,19 @@ def run(arguments):
 
 def main():
     arguments = parse(sys.argv[1:])
-    # Whatever asks us to end unwinds, and the emulator is stopped on the way.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
     try:
+        signals.unwind()
         return run(arguments)
-    except (make_iso.UsageError, OSError) as error:
+    except make_iso.UsageError as error:
         print(f"atoll {arguments.command}: {error}", file=sys.stderr)
+        return verdict.WRONG_USAGE
+    except BrokenPipeError:  # `./atoll demo | head`: what is left in Python's buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"atoll {arguments.command}: stopped: nothing reads the output any more",
+              file=sys.stderr)
+        return verdict.INTERRUPTED
+    except OSError as error:
+        print(f"atoll {arguments.command}: {make_iso.reason(error)}", file=sys.stderr)
         return verdict.WRONG_USAGE
     except KeyboardInterrupt:
         print(f"\natoll {arguments.command}: interrupted", file=sys.stderr)

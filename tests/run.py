@@ -9,10 +9,15 @@ import argparse
 import os
 import pathlib
 import subprocess
+import signal
 import sys
 import xml.etree.ElementTree
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "iso"))
+
+import signals
+import verdict
 
 
 def unit(build):
@@ -50,8 +55,8 @@ def run(name, build):
     report.unlink(missing_ok=True)
     print(f"== {name}", flush=True)
     environment = dict(os.environ, ATOLL_BUILD=str(build))
-    status = subprocess.run(command, stdin=subprocess.DEVNULL, env=environment, cwd=HERE.parent,
-                            check=False).returncode
+    status = signals.run(command, signal.SIGINT, stdin=subprocess.DEVNULL, env=environment,
+                         cwd=HERE.parent).returncode
     try:
         passed, failed = count(report)
     except (OSError, xml.etree.ElementTree.ParseError):
@@ -63,7 +68,7 @@ def run(name, build):
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="atoll test",
+    parser = argparse.ArgumentParser(prog="atoll test", allow_abbrev=False,
                                      usage="./atoll test [SUITE...] (more: ./atoll help test)")
     parser.add_argument("--build", default="build", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--check", action="store_true", help="only check the command line")
@@ -74,7 +79,12 @@ def main():
             parser.error(f"no suite {name}: there are {', '.join(SUITES)}")
     if arguments.check:
         return 0
-    results = [run(name, arguments.build.resolve()) for name in arguments.suites or SUITES]
+    try:
+        signals.unwind()
+        results = [run(name, arguments.build.resolve()) for name in arguments.suites or SUITES]
+    except KeyboardInterrupt:
+        print("\natoll test: interrupted", file=sys.stderr)
+        return verdict.INTERRUPTED
     passed = sum(result[0] for result in results)
     failed = sum(result[1] for result in results)
     print(f"{passed} passed, {failed} failed", flush=True)

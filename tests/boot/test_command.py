@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -19,10 +20,10 @@ def atoll(tmp_path):
     """Runs ./atoll with these words; its temporary files go where pytest removes them."""
     environment = dict(os.environ, ATOLL_BUILD=str(BUILD), TMPDIR=str(tmp_path))
 
-    def start(*words):
-        return subprocess.Popen([ROOT / "atoll", *map(str, words)], env=environment, cwd=tmp_path,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+    def start(*words, command=ROOT / "atoll", **more_environment):
+        return subprocess.Popen([command, *map(str, words)], env=environment | more_environment,
+                                cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, process_group=0)
 
     def run(*words, timeout=120):
         process = start(*words)
@@ -50,12 +51,36 @@ def left_behind(directory):
     ["run", "--cpu-model", "z80", "--machine", "bochs", "--", "/dev/null x"],
     ["demo", "frobnicate"], ["demo", "hello", "tour"],
     ["iso", "--", "x"], ["iso", "-o", "x.iso"], ["test", "frobnicate"],
+    ["run", "--cpus", "1000", "--machine", "qemu", "--", "x"],
+    ["run", "--cpu-model", "z80", "--machine", "qemu", "--", "/dev/null x"],
+    ["demo", ""], ["test", "--", "frobnicate"],
 ], ids=" ".join)
 def test_wrong_usage(atoll, words):
     process = atoll(*words)
     assert process.returncode == 2, process.stderr_text
     assert process.stderr_text.strip()
     assert process.stdout_text == ""
+
+
+@pytest.mark.parametrize("words, says", [
+    (["demo", "hello", "tour"], "usage: ./atoll demo"), (["demo", "--frob"], "--frob"),
+    (["run", "--mach", "qemu", "--", "x"], "--mach"),  # ./atoll looks for the whole word
+    (["run", "--mem", "64M", "--", "x"], "'64M' is no whole number"),
+    (["run", "--timeout", "nan", "--", "x"], "'nan' is no number of seconds"),
+    (["run", "--", "it's"], "No closing quotation"), (["run", "--", ""], "an empty guest"),
+    (["run", "--opts", "it's", "--", "x"], "options \"it's\": No closing quotation"),
+    (["run", "--serial", "none/x", "--", "x"], "--serial none/x: there is no folder none"),
+    (["run", "--serial", "", "--", "x"], "name a file"),
+    (["iso", "-o", "none/x", "--", "x"], "-o none/x: there is no folder none"),
+    (["iso", "-o", "/tmp", "--", "x"], "-o /tmp: is a folder"),
+    (["iso", "-o", "x", "--demos", "--", "x"], "--demos takes no guests"),
+], ids=str)
+def test_wrong_usage_is_said_before_anything_is_built(atoll, words, says):
+    process = atoll(*words)
+    assert process.returncode == 2, process.stderr_text
+    assert says in process.stderr_text
+    assert "building" not in process.stderr_text
+    assert len(process.stderr_text.splitlines()) <= 2
 
 
 @pytest.mark.parametrize("words", [
@@ -132,6 +157,79 @@ def test_a_signal_ends_the_emulator_too(atoll, tmp_path, number):
     assert left_behind(tmp_path) == []
     time.sleep(0.2)
     assert processes_that_name(tmp_path) == []
+
+
+def test_a_reader_that_leaves_ends_the_run(atoll, tmp_path):
+    process = atoll.start("run", "--machine", "bochs", "--", f"{image('hello')} a")
+    process.stdout.readline()
+    process.stdout.close()
+    said = process.stderr.read()
+    assert process.wait(20) == 130, said
+    assert "nothing reads the output" in said and "Broken pipe" not in said
+    assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.1, 0.2, 0.4, 0.7])
+@pytest.mark.parametrize("words", [
+    ["demo", "--machine", "bochs"], ["iso", "-o", "x.iso", "--demos"], ["test", "unit"],
+], ids=" ".join)
+def test_ctrl_c_early_is_said_in_one_word(atoll, tmp_path, words, delay):
+    """Wherever it comes: in a Python that starts, the build, grub-mkrescue or a test."""
+    process = atoll.start(*words)
+    time.sleep(delay)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert "Traceback" not in said
+    if delay > 0.03:  # else Bash may not have got as far as its trap
+        assert process.returncode in (0, 130), said
+        assert [path.name for path in tmp_path.iterdir() if path.name != "x.iso"] == []
+    assert processes_that_name(tmp_path) == []
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """A tree of its own, in a folder with a blank: what a test of the build may break."""
+    tree = tmp_path / "a tree"
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", "build*", "__pycache__"))
+    return tree
+
+
+def test_the_build_can_be_interrupted_and_repaired(atoll, tmp_path, clone):
+    def make(tree):
+        return atoll.start("iso", "-o", tmp_path / "x.iso", "--demos", command=tree / "atoll",
+                           ATOLL_BUILD=str(tree / "build"))
+
+    process = make(clone)
+    while "building" not in process.stderr.readline():
+        assert process.poll() is None
+    time.sleep(1)
+    process.terminate()  # the script alone: what it started must end all the same
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130 and "interrupted" in said
+    assert processes_that_name(clone) == []
+    assert [path.name for path in tmp_path.iterdir()] == [clone.name]
+
+    said_when_done(make(clone))
+    assert "configuring" not in said_when_done(make(clone))
+    (clone / "build/meson-private/coredata.dat").unlink()
+    said_when_done(make(clone))
+    moved = clone.rename(tmp_path / "moved")
+    said_when_done(make(moved))
+    assert not clone.exists()
+
+
+def said_when_done(process):
+    """What a process said that ended well."""
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    return said
+
+
+def test_a_build_folder_that_cannot_be_written(atoll, tmp_path):
+    (tmp_path / "file").touch()
+    process = atoll.start("iso", "-o", "x.iso", "--demos", ATOLL_BUILD=str(tmp_path / "file"))
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 4 and said.strip().endswith("by ATOLL_BUILD=DIR"), said
 
 
 def boot_catalogue(iso):
