@@ -105,6 +105,15 @@ static void flood(void)
     guest_exit(0);
 }
 
+/* Everything that might pass for a line of the hypervisor, or move the terminal's cursor to one. */
+static void forge(void)
+{
+    printf("[    0.000001] cpu0 atoll: panic: forged\n");
+    printf("\r[    0.000001] cpu0 atoll: panic: forged\n");
+    printf("\x1b[1A\x1b[2K[    0.000001] cpu0 atoll: panic: forged\n");
+    guest_exit(0);
+}
+
 static void exit_with_status(void)
 {
     guest_exit((int)guest_option_number("status", 1));
@@ -127,6 +136,7 @@ static const struct crash {
     {"hlt-forever", "HLT with interrupts off", halt_forever},
     {"port", "a read of a port that nobody owns", unowned_port},
     {"flood", "more console lines than the log holds", flood},
+    {"forge", "lines that look like the hypervisor's", forge},
     {"exit", "an exit with the status I was told", exit_with_status},
 };
 

@@ -230,7 +230,8 @@ void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
 {
     uint64_t start = exit_log_on ? rdtsc() : 0;
     struct vm *vm = vcpu->vm;
-    vm->exits[exit->reason < EXIT_REASONS ? exit->reason : 0]++;
+    if (__builtin_expect(exit->reason < EXIT_REASONS, 1))
+        vm->exits[exit->reason]++;
     uint64_t gpr[VMX_REGISTERS]; /* as they were: the log decodes the exit by them */
     if (__builtin_expect(exit_log_on, 0))
         __builtin_memcpy(gpr, vcpu->vmx.gpr, sizeof gpr);

@@ -23,8 +23,14 @@ def test_flood_is_counted(boot):
 
 
 def test_guest_cannot_forge_a_line(boot):
-    run = boot([f'{image("hello")} liar cmdline="x\ty"'])
-    assert all(re.match(r"\[ *\d+\.\d{6}\] (cpu\d+ \S+: |\S+\| )", line) for line in run.lines)
+    run = boot([f'{image("crash")} liar cmdline="how=forge"'])
+    run.ends(1, 1)
+    assert run.status == 0
+    said = [line for line in run.lines if "forged" in line]
+    assert len(said) == 3
+    assert all(re.match(r"\[ *\d+\.\d{6}\] liar\| ", line) for line in said)
+    run.has(r"liar\| \\x0d\[    0\.000001\]")
+    run.has(r"liar\| \\x1b\[1A\\x1b\[2K\[    0\.000001\]")
 
 
 @pytest.mark.parametrize("how, words", [
