@@ -191,7 +191,10 @@ int vmx_controls_resolve(const struct vmx_capabilities *capabilities, enum vmx_c
 struct vmx_features vmx_features_from(const struct vmx_capabilities *capabilities)
 {
     uint32_t pin = may_be_1(capabilities, VMX_PIN);
+    uint32_t processor = may_be_1(capabilities, VMX_PROCESSOR);
     uint32_t secondary = may_be_1(capabilities, VMX_SECONDARY);
+    const uint32_t apicv = SEC_VIRTUALIZE_X2APIC | SEC_APIC_REGISTER_VIRTUALIZATION |
+                           SEC_VIRTUAL_INTERRUPT_DELIVERY;
     uint64_t ept = (secondary & SEC_EPT) ? capabilities->ept_vpid : 0;
     uint64_t vpid = (secondary & SEC_VPID) ? capabilities->ept_vpid : 0;
     bool invept = ept & EPT_CAP_INVEPT;
@@ -213,6 +216,7 @@ struct vmx_features vmx_features_from(const struct vmx_capabilities *capabilitie
         .invvpid_single = invvpid && (vpid & VPID_CAP_INVVPID_SINGLE),
         .invvpid_all = invvpid && (vpid & VPID_CAP_INVVPID_ALL),
         .pause_loop_exiting = secondary & SEC_PAUSE_LOOP_EXITING,
+        .apicv = (processor & PROC_TPR_SHADOW) && (secondary & apicv) == apicv,
         .rdtscp = secondary & SEC_RDTSCP,
         .invpcid = secondary & SEC_INVPCID,
     };
@@ -237,6 +241,12 @@ int vmx_capabilities_check(const struct vmx_capabilities *capabilities, char err
             continue;
         snprintf(error, VMX_ERROR_MAX, "the processor lacks %s (bit %u of IA32_VMX_EPT_VPID_CAP)",
                  needed[i].name, (unsigned)__builtin_ctzll(needed[i].bit));
+        return -ENODEV;
+    }
+    if (!(capabilities->ept_vpid & EPT_CAP_INVEPT) ||
+        !(capabilities->ept_vpid & (EPT_CAP_INVEPT_SINGLE | EPT_CAP_INVEPT_ALL))) {
+        snprintf(error, VMX_ERROR_MAX,
+                 "the processor lacks INVEPT (bits 20, 25, 26 of IA32_VMX_EPT_VPID_CAP)");
         return -ENODEV;
     }
     return 0;

@@ -37,6 +37,7 @@ enum vmx_pin {
 };
 
 enum vmx_processor {
+    PROC_INTERRUPT_WINDOW_EXITING = 1u << 2,
     PROC_TSC_OFFSETTING = 1u << 3,
     PROC_HLT_EXITING = 1u << 7,
     PROC_MWAIT_EXITING = 1u << 10,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* EPT paging structures: SDM Vol. 3C 28.2.2, tables 28-1 to 28-7, for a page-walk length of 4.
  * Two things hold between calls: an entry is 0 or present, and no table but the root is empty.
- * Callers serialise changes to one EPT; the processor may walk it meanwhile, so each entry is
- * written whole, and a table is filled before it is linked. */
+ * Callers serialise changes to one EPT; processors and walks may be on it while something is
+ * mapped, so each entry is written whole, and a table is filled before it is linked. */
 #include "vmx/ept.h"
 
 #include <linux/errno.h>
@@ -33,15 +33,16 @@ static uint64_t span(unsigned level)
     return PAGE_SIZE << (level * EPT_INDEX_BITS);
 }
 
+/* By shift and mask, as all on the way of a fault: a span is a power of 2, but no constant. */
 static unsigned index_at(uint64_t guest, unsigned level)
 {
-    return (guest / span(level)) % EPT_ENTRIES;
+    return guest >> (PAGE_SHIFT + level * EPT_INDEX_BITS) & (EPT_ENTRIES - 1);
 }
 
 static uint64_t read_entry(const ept_entry *entry)
 {
-    /* relaxed: only the serialised callers write */
-    return atomic_load_explicit(entry, memory_order_relaxed);
+    /* acquire: pairs with write_entry, for who walks while another core maps */
+    return atomic_load_explicit(entry, memory_order_acquire);
 }
 
 static void write_entry(ept_entry *entry, uint64_t value)
@@ -76,6 +77,11 @@ static uint64_t leaf_entry(uint64_t host, unsigned level, uint8_t access, unsign
     return host | large | (uint64_t)type << EPT_TYPE_SHIFT | access;
 }
 
+static hpa_t address_in(uint64_t entry, unsigned level, uint64_t guest)
+{
+    return HPA((entry & EPT_ADDRESS_MASK) + (guest & (span(level) - 1)));
+}
+
 static unsigned type_of(uint64_t entry)
 {
     return (entry & EPT_TYPE_MASK) >> EPT_TYPE_SHIFT;
@@ -84,7 +90,7 @@ static unsigned type_of(uint64_t entry)
 static struct ept_leaf leaf_of(uint64_t entry, unsigned level, uint64_t guest)
 {
     return (struct ept_leaf){
-        .address = HPA((entry & EPT_ADDRESS_MASK) + guest % span(level)),
+        .address = address_in(entry, level, guest),
         .order = level * EPT_INDEX_BITS,
         .access = (uint8_t)(entry & EPT_ACCESS_MASK),
         .memory_type = (uint8_t)type_of(entry),
@@ -95,14 +101,17 @@ static struct ept_leaf leaf_of(uint64_t entry, unsigned level, uint64_t guest)
  * Sets `*level` to where that was. */
 static ept_entry *find_entry(const struct ept *ept, uint64_t guest, unsigned *level)
 {
+    const unsigned target = *level;
     ept_entry *table = table_of(ept->root.value);
     for (unsigned at = LEVEL_PML4;; at--) {
         ept_entry *entry = &table[index_at(guest, at)];
-        if (at == *level || !is_table(read_entry(entry), at)) {
-            *level = at;
+        *level = at;
+        if (at == target)
             return entry;
-        }
-        table = table_of(read_entry(entry));
+        uint64_t value = read_entry(entry);
+        if (!is_table(value, at))
+            return entry;
+        table = table_of(value);
     }
 }
 
@@ -111,39 +120,56 @@ static bool is_leaf_order(unsigned order)
     return order == FRAME_ORDER_4K || order == FRAME_ORDER_2M || order == FRAME_ORDER_1G;
 }
 
-/* Write without read is a misconfiguration, and so is execute alone where the processor lacks
- * execute-only translations; nothing at all would not be a leaf. */
+/* Write without read is a misconfiguration; nothing at all would not be a leaf. */
 static bool is_valid_access(uint8_t access)
 {
-    return (access & EPT_READ) && (access & ~EPT_RWX) == 0;
+    return ((access & EPT_READ) && (access & ~EPT_RWX) == 0) || access == EPT_EXECUTE;
 }
 
-int ept_create(struct ept *ept, unsigned max_order)
+static void remember(struct ept *ept, uint64_t guest, hpa_t host, uint8_t access)
+{
+    uint64_t page = guest >> PAGE_SHIFT, tag = page >> EPT_RECENT_BITS;
+    if (tag >= BIT(64 - EPT_RECENT_TAG_SHIFT))
+        return;
+    uint64_t entry = tag << EPT_RECENT_TAG_SHIFT |
+                     host.value >> PAGE_SHIFT << EPT_RECENT_HOST_SHIFT | access;
+    atomic_store_explicit(&ept->recent[page % EPT_RECENT], entry, memory_order_release);
+}
+
+static void forget_recent(struct ept *ept)
+{
+    for (unsigned i = 0; i < EPT_RECENT; i++)
+        atomic_store_explicit(&ept->recent[i], 0, memory_order_relaxed);
+}
+
+int ept_create(struct ept *ept, unsigned max_order, struct frame_pool *pool)
 {
     if (!is_leaf_order(max_order))
         return -EINVAL;
-    void *root = page_alloc();
+    void *root = frame_pool_page(pool);
     if (root == NULL)
         return -ENOMEM;
+    ept->pool = pool;
     ept->root = virt_to_phys(root);
     ept->table_count = 1;
     ept->max_order = (uint8_t)max_order;
+    forget_recent(ept);
     return 0;
 }
 
-static void free_table(ept_entry *table, unsigned level)
+static void free_table(const struct ept *ept, ept_entry *table, unsigned level)
 {
     for (unsigned i = 0; level > LEVEL_PT && i < EPT_ENTRIES; i++) {
         uint64_t entry = read_entry(&table[i]);
         if (is_table(entry, level))
-            free_table(table_of(entry), level - 1);
+            free_table(ept, table_of(entry), level - 1);
     }
-    page_free(table);
+    frame_pool_free_page(ept->pool, table);
 }
 
 void ept_destroy(struct ept *ept)
 {
-    free_table(table_of(ept->root.value), LEVEL_PML4);
+    free_table(ept, table_of(ept->root.value), LEVEL_PML4);
     *ept = (struct ept){0};
 }
 
@@ -159,26 +185,27 @@ static bool is_valid_mapping(const struct ept *ept, uint64_t guest, uint64_t hos
 
 /* Frees tables that hold nothing but the way to `guest`, from the one that `link` names at `level`
  * down to the one that holds the entry of level `target`. */
-static void free_chain(uint64_t link, unsigned level, unsigned target, uint64_t guest)
+static void free_chain(const struct ept *ept, uint64_t link, unsigned level, unsigned target,
+                       uint64_t guest)
 {
     while (level > target) {
         ept_entry *table = table_of(link);
         level--;
         link = read_entry(&table[index_at(guest, level)]);
-        page_free(table);
+        frame_pool_free_page(ept->pool, table);
     }
 }
 
 /* Builds the tables between an entry of `level` and `leaf`, which belongs at level `target`, from
  * the leaf upwards, and returns in `link` what the entry of `level` is to hold. */
-static int build_chain(uint64_t leaf, unsigned target, unsigned level, uint64_t guest,
-                       uint64_t *link)
+static int build_chain(const struct ept *ept, uint64_t leaf, unsigned target, unsigned level,
+                       uint64_t guest, uint64_t *link)
 {
     *link = leaf;
     for (unsigned at = target; at < level; at++) {
-        ept_entry *table = page_alloc();
+        ept_entry *table = frame_pool_page(ept->pool);
         if (table == NULL) {
-            free_chain(*link, at, target, guest);
+            free_chain(ept, *link, at, target, guest);
             return -ENOMEM;
         }
         write_entry(&table[index_at(guest, at)], *link);
@@ -201,12 +228,45 @@ int ept_map(struct ept *ept, gpa_t guest, hpa_t host, unsigned order, uint8_t ac
 
     uint64_t link;
     uint64_t leaf = leaf_entry(host.value, target, access, type);
-    int error = build_chain(leaf, target, level, guest.value, &link);
+    int error = build_chain(ept, leaf, target, level, guest.value, &link);
     if (error != 0)
         return error;
     write_entry(entry, link);
     ept->table_count += level - target;
     return 0;
+}
+
+int ept_populate(struct ept *ept, gpa_t guest, uint8_t access, hpa_t *host)
+{
+    if (guest.value >= EPT_GUEST_LIMIT || !is_valid_access(access))
+        return -EINVAL;
+    unsigned level = LEVEL_PT;
+    ept_entry *entry = find_entry(ept, guest.value, &level);
+    uint64_t old = read_entry(entry);
+    if (is_present(old)) {
+        *host = address_in(old, level, guest.value);
+        return 0;
+    }
+    void *page = frame_pool_page(ept->pool);
+    if (page == NULL)
+        return -ENOMEM;
+
+    *host = HPA(virt_to_phys(page).value + (guest.value & PAGE_MASK));
+    uint64_t link = leaf_entry(virt_to_phys(page).value, LEVEL_PT, access, EPT_WB);
+    if (level > LEVEL_PT && build_chain(ept, link, LEVEL_PT, level, guest.value, &link) != 0) {
+        frame_pool_free_page(ept->pool, page);
+        return -ENOMEM;
+    }
+    write_entry(entry, link);
+    ept->table_count += level - LEVEL_PT;
+    return 1;
+}
+
+bool ept_has_room(const struct ept *ept, gpa_t guest, unsigned order)
+{
+    unsigned level = order / EPT_INDEX_BITS;
+    /* no table is empty: where one hangs, something is mapped */
+    return !is_present(read_entry(find_entry(ept, guest.value, &level)));
 }
 
 static bool is_empty(const ept_entry *table)
@@ -222,6 +282,7 @@ int ept_unmap(struct ept *ept, gpa_t guest, struct ept_leaf *leaf)
     if (ept_walk(ept, guest, leaf) != 0)
         return -ENOENT;
 
+    forget_recent(ept);
     for (unsigned level = leaf->order / EPT_INDEX_BITS; level <= LEVEL_PML4; level++) {
         ept_entry *entry = find_entry(ept, guest.value, &level);
         uint64_t old = read_entry(entry);
@@ -229,7 +290,7 @@ int ept_unmap(struct ept *ept, gpa_t guest, struct ept_leaf *leaf)
             break;
         write_entry(entry, 0);
         if (is_table(old, level)) {
-            page_free(table_of(old));
+            frame_pool_free_page(ept->pool, table_of(old));
             ept->table_count--;
         }
     }
@@ -246,6 +307,75 @@ int ept_walk(const struct ept *ept, gpa_t guest, struct ept_leaf *leaf)
         return -ENOENT;
     *leaf = leaf_of(entry, level, guest.value);
     return 0;
+}
+
+void *ept_reach(const struct ept *ept, gpa_t guest, uint8_t access)
+{
+    struct ept_leaf leaf;
+    void *recent = ept_recent(ept, guest, access);
+    if (recent)
+        return recent;
+    if (ept_walk(ept, guest, &leaf) || (leaf.access & access) != access)
+        return NULL;
+    remember((struct ept *)ept, guest.value, leaf.address, leaf.access); /* no change of the map */
+    return phys_to_virt(leaf.address);
+}
+
+/* Bits 6:3 of an entry that names a table are reserved. */
+#define EPT_TABLE_RESERVED 0x78ull
+
+static bool is_memory_type(unsigned type)
+{
+    return type < 8 && (0x73u >> type & 1); /* UC, WC, WT, WP, WB */
+}
+
+/* SDM 28.2.3.1, but for what depends on the processor: execute-only, the physical-address width. */
+static enum ept_step_kind kind_of(uint64_t entry, unsigned level)
+{
+    if (!is_present(entry))
+        return EPT_STEP_ABSENT;
+    if ((entry & EPT_RW) == EPT_WRITE)
+        return EPT_STEP_MISCONFIGURED;
+    if (is_table(entry, level))
+        return entry & EPT_TABLE_RESERVED ? EPT_STEP_MISCONFIGURED : EPT_STEP_TABLE;
+    bool valid = level < LEVEL_PML4 && is_memory_type(type_of(entry));
+    return valid ? EPT_STEP_LEAF : EPT_STEP_MISCONFIGURED;
+}
+
+static struct ept_step step_of(const ept_entry *table, unsigned level, uint64_t guest)
+{
+    static const char *const names[LEVELS] = {
+        [LEVEL_PML4] = "PML4E", [LEVEL_PDPT] = "PDPTE", [LEVEL_PD] = "PDE", [LEVEL_PT] = "PTE"};
+    unsigned index = index_at(guest, level);
+    uint64_t entry = read_entry(&table[index]);
+    enum ept_step_kind kind = kind_of(entry, level);
+    return (struct ept_step){
+        .table = virt_to_phys((const void *)table),
+        .name = names[level],
+        .index = index,
+        .entry = entry,
+        .kind = kind,
+        .size = span(level),
+        .address = kind == EPT_STEP_LEAF ? address_in(entry, level, guest)
+                                         : HPA(entry & EPT_ADDRESS_MASK),
+        .access = (uint8_t)(entry & EPT_ACCESS_MASK),
+        .memory_type = (uint8_t)type_of(entry),
+    };
+}
+
+unsigned ept_walk_steps(const struct ept *ept, gpa_t guest, struct ept_step steps[EPT_STEPS_MAX])
+{
+    const ept_entry *table = table_of(ept->root.value);
+    unsigned count = 0;
+    if (guest.value >= EPT_GUEST_LIMIT)
+        return 0;
+    for (unsigned level = LEVEL_PML4;; level--) {
+        struct ept_step *step = &steps[count++];
+        *step = step_of(table, level, guest.value);
+        if (step->kind != EPT_STEP_TABLE)
+            return count;
+        table = table_of(step->entry);
+    }
 }
 
 /* The addresses whose leaves ept_protect changes: [start, end). */
@@ -292,13 +422,13 @@ static unsigned split_table_count(const struct ept *ept, struct range range, uin
     return count;
 }
 
-static int alloc_tables(void **tables, unsigned count)
+static int alloc_tables(const struct ept *ept, void **tables, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        tables[i] = page_alloc();
+        tables[i] = frame_pool_page(ept->pool);
         if (tables[i] == NULL) {
             while (i > 0)
-                page_free(tables[--i]);
+                frame_pool_free_page(ept->pool, tables[--i]);
             return -ENOMEM;
         }
     }
@@ -358,12 +488,13 @@ int ept_protect(struct ept *ept, gpa_t guest, uint64_t size, uint8_t access)
     /* All frames are taken before anything changes: undoing a split would free a table that the
      * processor may have cached. */
     void *tables[SPLIT_TABLES_MAX];
-    int error = alloc_tables(tables, split_table_count(ept, range, access));
+    int error = alloc_tables(ept, tables, split_table_count(ept, range, access));
     if (error != 0)
         return error;
     unsigned used = split_at(ept, range.start, range.start, access, tables);
     split_at(ept, range.end - 1, range.end, access, tables + used);
     set_access(ept, range, access);
+    forget_recent(ept);
     return 0;
 }
 

@@ -3,6 +3,10 @@
  * event injection, 27.2.4 IDT-vectoring information), and questions about its state. */
 #include "kernel/lib/x86.h"
 #include "kernel/lib/x86_bits.h"
+#include "vmx/capabilities.h"
+#include "vmx/event.h"
+#include "vmx/injection.h"
+#include "vmx/processor.h"
 #include "vmx/vmcs.h"
 
 #define INFO_NMI_UNBLOCKED BIT(12) /* undefined in IDT-vectoring information: never copied */
@@ -14,13 +18,17 @@
                          BIT(EXCEPTION_SS) | BIT(EXCEPTION_GP) | BIT(EXCEPTION_PF) | \
                          BIT(EXCEPTION_AC) | BIT(EXCEPTION_CP))
 
-/* A guest that single-steps gets its #DB behind the instruction that was carried out for it. The
- * shadow of STI or MOV SS ends with that instruction too, but only with TF does that need a write:
- * without it a stale shadow delays an interrupt by one instruction at most. */
+/* The shadow of STI or MOV SS covers one instruction. */
+static void end_shadow(void)
+{
+    uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
+    if (blocking & (BLOCKING_STI | BLOCKING_MOV_SS))
+        vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCKING_STI | BLOCKING_MOV_SS));
+}
+
+/* A guest that single-steps gets its #DB behind the instruction that was carried out for it. */
 static void complete_single_step(void)
 {
-    uint32_t shadow = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
-    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, shadow & ~(BLOCKING_STI | BLOCKING_MOV_SS));
     vmcs_writen(VMCS_GUEST_PENDING_DEBUG, vmcs_readn(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
 }
 
@@ -30,6 +38,7 @@ void vmx_skip_instruction(struct vmx_vcpu *v, const struct vm_exit *exit)
     if (__builtin_expect(rip > UINT32_MAX, 0) && !vmx_in_64bit_mode(v))
         rip = (uint32_t)rip; /* EIP wraps */
     vmcs_writen(VMCS_GUEST_RIP, rip);
+    end_shadow();
     if (__builtin_expect((vmcs_readn(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0, 0))
         complete_single_step();
 }
@@ -45,6 +54,14 @@ void vmx_inject_exception(struct vmx_vcpu *v, unsigned vector, uint32_t error_co
     v->event_length = 0;
 }
 
+/* An IRET that was to end an NMI handler faulted, or met a page that was not there: it is executed
+ * again, and NMIs are blocked until then (SDM 27.2.2, 27.2.1 table 27-7 bit 12; 31.7.1.2). */
+static void set_nmi_blocking(bool on)
+{
+    uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKING_NMI;
+    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, on ? blocking | BLOCKING_NMI : blocking);
+}
+
 void vmx_reflect_exception(struct vmx_vcpu *v, const struct vm_exit *exit)
 {
     unsigned vector = exit->interruption_info & INFO_VECTOR;
@@ -58,6 +75,8 @@ void vmx_reflect_exception(struct vmx_vcpu *v, const struct vm_exit *exit)
             vmcs_writen(VMCS_GUEST_PENDING_DEBUG,
                         vmcs_readn(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
     }
+    if ((exit->interruption_info & INFO_NMI_UNBLOCKED) && vector != EXCEPTION_DF)
+        set_nmi_blocking(true);
     v->event = (exit->interruption_info & ~(uint32_t)INFO_NMI_UNBLOCKED) |
                (uint64_t)exit->error_code << 32;
     v->event_length = exit->length;
@@ -65,21 +84,90 @@ void vmx_reflect_exception(struct vmx_vcpu *v, const struct vm_exit *exit)
 
 void vmx_redeliver_event(struct vmx_vcpu *v, const struct vm_exit *exit)
 {
-    if (!(exit->idt_vectoring_info & INFO_VALID) || v->event)
+    if (!(exit->idt_vectoring_info & INFO_VALID)) {
+        if (exit->reason == EXIT_EPT_VIOLATION && (exit->qualification & INFO_NMI_UNBLOCKED))
+            set_nmi_blocking(true);
+        return;
+    }
+    if (v->event)
         return; /* an exception that the delivery itself raised comes first */
     v->event = (exit->idt_vectoring_info & ~(uint32_t)INFO_NMI_UNBLOCKED) |
                (uint64_t)exit->idt_vectoring_error << 32;
     enum event_type type = INFO_TYPE(exit->idt_vectoring_info);
+    if (type == EVENT_NMI) { /* it must not find itself blocked (SDM 26.3.1.5) */
+        set_nmi_blocking(false);
+        v->in_nmi = true;
+    }
     bool software = type == EVENT_SOFTWARE_INTERRUPT || type == EVENT_SOFTWARE_EXCEPTION ||
                     type == EVENT_PRIVILEGED_SOFTWARE_EXCEPTION;
     v->event_length = software ? vmcs_read32(VMCS_EXIT_INSTRUCTION_LENGTH) : 0;
 }
 
+static void set_window(uint32_t control, bool *is, bool on)
+{
+    if (*is == on)
+        return;
+    *is = on;
+    uint32_t controls = vmcs_read32(VMCS_PROCESSOR_CONTROLS);
+    vmcs_write32(VMCS_PROCESSOR_CONTROLS, on ? controls | control : controls & ~control);
+}
+
+/* NMIs are blocked by the injection of one and by nothing else. Bochs 2.7 saves the blocking that
+ * the vCPU before had on this core: an entry never ends it there. */
+static uint32_t read_interruptibility(struct vmx_vcpu *v)
+{
+    uint32_t interruptibility = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
+    if (!(interruptibility & BLOCKING_NMI)) {
+        v->in_nmi = false;
+    } else if (!v->in_nmi && vmx_common_features.virtual_nmis) {
+        interruptibility &= ~BLOCKING_NMI;
+        vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, interruptibility);
+    }
+    return interruptibility;
+}
+
+void vmx_look_after_nmis(struct vmx_vcpu *v)
+{
+    if (v->in_nmi)
+        (void)read_interruptibility(v);
+}
+
+struct vmx_delivered vmx_deliver(struct vmx_vcpu *v, bool nmi, int vector)
+{
+    uint32_t interruptibility = read_interruptibility(v);
+    const struct vmx_injection_input input = {
+        .event = v->event,
+        .interruptibility = interruptibility,
+        .interrupts_on = vmx_interrupts_enabled(v),
+        .nmi = nmi,
+        .vector = vector,
+    };
+    struct vmx_injection choice = vmx_injection_choose(&input);
+    if (choice.interruptibility != interruptibility)
+        vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, choice.interruptibility);
+    if (choice.nmi_taken || choice.interrupt_taken)
+        v->event_length = 0;
+    v->in_nmi = v->in_nmi || choice.nmi_taken;
+    v->event = choice.event;
+    set_window(PROC_INTERRUPT_WINDOW_EXITING, &v->interrupt_window, choice.interrupt_window);
+    /* Without virtual NMIs there is no such window: the NMI is tried again at the next exit. */
+    if (vmx_common_features.virtual_nmis)
+        set_window(PROC_NMI_WINDOW_EXITING, &v->nmi_window, choice.nmi_window);
+    return (struct vmx_delivered){choice.nmi_taken, choice.interrupt_taken};
+}
+
+void vmx_set_interrupt_status(struct vmx_vcpu *v, int requested, int in_service)
+{
+    (void)v;
+    uint16_t status = (uint16_t)MAX(requested, 0) | (uint16_t)(MAX(in_service, 0) << 8);
+    vmcs_write16(VMCS_GUEST_INTERRUPT_STATUS, status);
+}
+
 void vmx_unblock_nmis(struct vmx_vcpu *v)
 {
     (void)v;
-    uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
-    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~BLOCKING_NMI);
+    if (!vmx_common_features.virtual_nmis) /* else the bit is about the guest's own NMIs */
+        set_nmi_blocking(false);
 }
 
 unsigned vmx_cpl(const struct vmx_vcpu *v)
@@ -110,6 +198,11 @@ uint64_t vmx_rflags(const struct vmx_vcpu *v)
 bool vmx_interrupts_enabled(const struct vmx_vcpu *v)
 {
     return vmx_rflags(v) & RFLAGS_IF;
+}
+
+bool vmx_nmis_blocked(struct vmx_vcpu *v)
+{
+    return read_interruptibility(v) & BLOCKING_NMI;
 }
 
 uint64_t vmx_efer(const struct vmx_vcpu *v)

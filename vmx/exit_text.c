@@ -63,6 +63,11 @@ static const char *const exception_names[32] = {
     [20] = "#VE", [21] = "#CP",
 };
 
+const char *vmx_exception_name(unsigned vector)
+{
+    return vector < ARRAY_SIZE(exception_names) ? exception_names[vector] : NULL;
+}
+
 static void add_msr(struct line *line, uint32_t msr)
 {
     const struct msr_name *row = msr_name_find(msr);
@@ -105,13 +110,24 @@ static void add_event(struct line *line, uint32_t info, uint32_t error_code)
         add(line, "INT 0x%x", vector);
         break;
     default:
-        if (vector < ARRAY_SIZE(exception_names) && exception_names[vector])
-            add(line, "%s", exception_names[vector]);
+        if (vmx_exception_name(vector))
+            add(line, "%s", vmx_exception_name(vector));
         else
             add(line, "exception %u", vector);
     }
     if (info & INFO_ERROR_CODE)
         add(line, " error=0x%x", error_code);
+}
+
+int vmx_event_describe(char *text, size_t size, uint32_t info, uint32_t error_code)
+{
+    struct line line = {.text = text, .size = size};
+
+    if (size > 0)
+        *text = '\0';
+    if (info & INFO_VALID)
+        add_event(&line, info, error_code);
+    return line.length;
 }
 
 /* SDM Vol. 3A, 4.7. */

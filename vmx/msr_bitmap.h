@@ -9,4 +9,7 @@
  * in 0-0x1fff or 0xc0000000-0xc0001fff: others always exit, and -EINVAL says so. */
 MUST_CHECK int msr_bitmap_build(uint8_t bitmap[PAGE_SIZE], const uint32_t *msrs, size_t count);
 
+/* Opens reads, writes or both of one more MSR. -EINVAL as above. */
+MUST_CHECK int msr_bitmap_open(uint8_t bitmap[PAGE_SIZE], uint32_t msr, bool reads, bool writes);
+
 #endif

@@ -13,6 +13,7 @@
 #include "kernel/lib/x86_bits.h"
 #include "kernel/mm/frames.h"
 #include "kernel/mm/phys.h"
+#include "vmx/vmcs.h"
 
 #define HAS_SECONDARY    BIT(63) /* allowed-1 of "activate secondary controls" */
 #define SEC_ALLOWED(bit) ((uint64_t)(bit) << 32)
@@ -22,6 +23,7 @@
 
 struct vmx_capabilities vmx_common;
 struct vmx_features vmx_common_features;
+static bool apicv_wanted = true;
 static bool common_valid;
 static struct spinlock common_lock;
 static void *vmxon_regions[CPUS_MAX]; /* NULL: this processor is not in VMX operation */
@@ -190,10 +192,21 @@ void vmx_cpu_disable(void)
     void **region = &vmxon_regions[this_cpu()->index];
     if (!*region)
         return;
+    vmcs_clear_all();
     __asm__ volatile("vmxoff" : : : "cc", "memory");
     write_cr4(read_cr4() & ~CR4_VMXE);
     page_free(*region);
     *region = NULL;
+}
+
+void vmx_use_apicv(bool use)
+{
+    apicv_wanted = use;
+}
+
+bool vmx_apicv(void)
+{
+    return apicv_wanted && vmx_common_features.apicv;
 }
 
 const struct vmx_features *vmx_features_of_all(void)
@@ -223,6 +236,7 @@ void vmx_features_describe(const struct vmx_features *f, char *text, size_t size
         {f->preemption_timer, "preemption timer"},
         {f->virtual_nmis, "virtual NMIs"},
         {f->pause_loop_exiting, "PAUSE-loop exiting"},
+        {f->apicv, "APIC virtualisation"},
         {f->invept_single, "INVEPT single"},
         {f->invept_all, "INVEPT all"},
         {f->invvpid_single, "INVVPID single"},

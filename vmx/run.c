@@ -4,6 +4,7 @@
 #include <linux/errno.h>
 
 #include "kernel/lib/format.h"
+#include "kernel/lib/x86.h"
 #include "vmx/instruction_error.h"
 #include "vmx/invalidate.h"
 #include "vmx/processor.h"
@@ -110,12 +111,15 @@ int vmx_run(struct vmx_vcpu *v, struct vm_exit *exit, char error[VMX_ERROR_MAX])
     if (__builtin_expect(v->event != 0, 0))
         write_event(v);
     uint32_t fail = vmx_enter(v);
+    uint32_t tsc = (uint32_t)rdtsc();
     if (__builtin_expect(fail != 0, 0))
         return entry_error(fail, error);
 
     v->vmcs.launched = true;
     uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
     *exit = (struct vm_exit){.reason = reason & REASON_BASIC,
+                             .kind = reason & REASON_BASIC,
+                             .tsc = tsc,
                              .entry_failed = reason & REASON_ENTRY_FAILED,
                              .rip = vmcs_readn(VMCS_GUEST_RIP)};
     if (__builtin_expect(exit->entry_failed, 0)) {

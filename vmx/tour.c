@@ -25,6 +25,7 @@
 #define SETTLE_US      1000    /* another core halts, an INIT arrives */
 #define GUEST_US       100000  /* the tiny guest stays less than this */
 #define GUEST_ENTRY    0x1000
+#define GUEST_FRAMES (VMX_VCPU_FRAMES + 4 + 2) /* and its EPT: one page, the identity map */
 #define RUNS_MAX       8
 #define TEXT_MAX       100
 
@@ -51,6 +52,7 @@ struct tour {
     void (*ask_for_init)(void);
     struct vmx_capabilities capabilities;
     uint32_t *vmxon_region, *vmcs_region;
+    struct frame_pool pool;
     struct ept ept;
     uint8_t *code;
     struct vmx_vcpu vcpu;
@@ -454,14 +456,19 @@ static void take_all(struct tour *t, const struct step *steps, size_t count)
 static bool create_guest(struct tour *t, char error[VMX_ERROR_MAX])
 {
     snprintf(error, VMX_ERROR_MAX, "no memory for its EPT");
-    if (ept_create(&t->ept, FRAME_ORDER_4K))
-        return false;
-    t->code[0] = 0xf4; /* HLT */
-    if (ept_map(&t->ept, GPA(GUEST_ENTRY), virt_to_phys(t->code), FRAME_ORDER_4K, EPT_RX, EPT_WB) ||
-        vmx_vcpu_create(&t->vcpu, &t->ept, 0, GPA(GUEST_ENTRY), GPA(0), error)) {
-        ept_destroy(&t->ept);
+    if (frame_pool_create(&t->pool, GUEST_FRAMES) ||
+        ept_create(&t->ept, FRAME_ORDER_4K, &t->pool)) {
+        frame_pool_destroy(&t->pool);
         return false;
     }
+    t->code[0] = 0xf4; /* HLT */
+    if (ept_map(&t->ept, GPA(GUEST_ENTRY), virt_to_phys(t->code), FRAME_ORDER_4K, EPT_RX, EPT_WB) ||
+        vmx_vcpu_create(&t->vcpu, &t->ept, &t->pool, 0, 0, error)) {
+        ept_destroy(&t->ept);
+        frame_pool_destroy(&t->pool);
+        return false;
+    }
+    vmx_start_protected(&t->vcpu, GPA(GUEST_ENTRY), 0);
     vmx_bind(&t->vcpu);
     return true;
 }
@@ -470,8 +477,10 @@ static void destroy_guest(struct tour *t)
 {
     vmx_flush(&t->vcpu); /* the frames of this EPT will be those of another */
     vmx_unbind(&t->vcpu);
+    vmx_unload(&t->vcpu);
     vmx_vcpu_destroy(&t->vcpu);
     ept_destroy(&t->ept);
+    frame_pool_destroy(&t->pool);
 }
 
 static void tour_with_guest(struct tour *t)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A vCPU's VMCS from its first field to its last, and its way onto a processor and off it.
- * Controls: SDM 24.6 to 24.8; host state: 24.5; guest state: 24.4. */
+/* A vCPU's VMCS but for the guest state, and its way onto a processor and off it. Controls:
+ * SDM 24.6 to 24.8; host state: 24.5. */
 #include <linux/errno.h>
 #include <string.h>
 
@@ -14,21 +14,14 @@
 #include "kernel/mm/paging.h"
 #include "kernel/mm/phys.h"
 #include "kernel/panic.h"
+#include "vmx/event.h"
 #include "vmx/invalidate.h"
 #include "vmx/modes.h"
 #include "vmx/msr_bitmap.h"
 #include "vmx/processor.h"
+#include "vmx/vcpu.h"
 #include "vmx/vmcs.h"
 
-#define ACCESS_CODE      0xc09bu /* 32-bit, 4 GiB, accessed */
-#define ACCESS_DATA      0xc093u
-#define ACCESS_TSS       0x008bu /* busy */
-#define DR6_INITIAL      0xffff0ff0ull
-#define DR7_INITIAL      0x400ull
-#define PAT_INITIAL      0x0007040600070406ull /* SDM Vol. 3A, table 11-12 */
-#define FCW_INITIAL      0x37fu
-#define MXCSR_INITIAL    0x1f80u
-#define FPU_MXCSR        24 /* offset in the FXSAVE area */
 #define PLE_GAP_TICKS    128
 #define PLE_WINDOW_TICKS 4096
 
@@ -53,11 +46,28 @@ static const uint32_t required[VMX_CONTROL_WORDS] = {
 };
 
 static const uint32_t wanted[VMX_CONTROL_WORDS] = {
-    [VMX_PIN] = PIN_PREEMPTION_TIMER,
+    [VMX_PIN] = PIN_PREEMPTION_TIMER | PIN_VIRTUAL_NMIS,
     [VMX_SECONDARY] = SEC_VPID | SEC_UNRESTRICTED_GUEST | SEC_RDTSCP | SEC_INVPCID |
                       SEC_WBINVD_EXITING | SEC_RDRAND_EXITING | SEC_RDSEED_EXITING |
                       SEC_PAUSE_LOOP_EXITING | SEC_ENCLS_EXITING,
+    [VMX_EXIT] = EXITC_SAVE_PREEMPTION_TIMER,
 };
+
+#define APICV_SECONDARY (SEC_VIRTUALIZE_X2APIC | SEC_APIC_REGISTER_VIRTUALIZATION | \
+                         SEC_VIRTUAL_INTERRUPT_DELIVERY)
+#define CR8_EXITS       (PROC_CR8_LOAD_EXITING | PROC_CR8_STORE_EXITING)
+
+/* x2APIC registers that a guest reads from its virtual-APIC page: all that there are but the
+ * current count, which nobody writes there (SDM Vol. 3A, table 10-6). */
+static const struct {
+    uint16_t first, last;
+} apic_reads[] = {
+    {0x802, 0x803}, {0x808, 0x808}, {0x80a, 0x80a}, {0x80d, 0x80d}, {0x80f, 0x828},
+    {0x830, 0x830}, {0x832, 0x838}, {0x83e, 0x83e},
+};
+
+/* Those whose writes the processor carries out: TPR, EOI, self-IPI (SDM 29.5). */
+static const uint16_t apic_writes[] = {0x808, 0x80b, 0x83f};
 
 void vmx_exit(void); /* enter.asm */
 
@@ -66,19 +76,50 @@ static bool has_tsc_aux(void)
     return cpuid(0x80000001, 0).edx & CPUID_81_EDX_RDTSCP;
 }
 
-static uint8_t *msr_bitmap(void)
+static int open_apic(uint8_t *bitmap)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(apic_reads); i++)
+        for (uint32_t msr = apic_reads[i].first; msr <= apic_reads[i].last; msr++)
+            if (msr_bitmap_open(bitmap, msr, true, false))
+                return -EINVAL;
+    for (unsigned i = 0; i < ARRAY_SIZE(apic_writes); i++)
+        if (msr_bitmap_open(bitmap, apic_writes[i], false, true))
+            return -EINVAL;
+    return 0;
+}
+
+/* One for all vCPUs that have APIC virtualisation, one for all others: no guest is allowed more
+ * than another. */
+static uint8_t *msr_bitmap(bool apicv)
 {
     static struct spinlock lock;
-    static uint8_t *bitmap; /* one for all: no guest is allowed more than another */
+    static uint8_t *bitmaps[2];
+    uint8_t **bitmap = &bitmaps[apicv];
     size_t count = ARRAY_SIZE(open_msrs) - (has_tsc_aux() ? 0 : 1);
     spin_lock(&lock);
-    if (!bitmap) {
-        bitmap = page_alloc();
-        if (bitmap && msr_bitmap_build(bitmap, open_msrs, count))
+    if (!*bitmap) {
+        *bitmap = page_alloc();
+        if (*bitmap && (msr_bitmap_build(*bitmap, open_msrs, count) ||
+                        (apicv && open_apic(*bitmap))))
             panic("an MSR that no bitmap can open is on the allow-list");
     }
     spin_unlock(&lock);
-    return bitmap;
+    return *bitmap;
+}
+
+/* The processor works on the virtual-APIC page; no EOI exits, since no interrupt is
+ * level-triggered. The TPR shadow takes the place of exits by CR8. */
+static void use_apicv(struct vmx_vcpu *v, uint32_t value[VMX_CONTROL_WORDS])
+{
+    value[VMX_PROCESSOR] = (value[VMX_PROCESSOR] & ~(uint32_t)CR8_EXITS) | PROC_TPR_SHADOW;
+    value[VMX_SECONDARY] |= APICV_SECONDARY;
+    vmcs_write64(VMCS_VIRTUAL_APIC_ADDRESS, virt_to_phys(v->apic_page).value);
+    vmcs_write32(VMCS_TPR_THRESHOLD, 0);
+    vmcs_write64(VMCS_EOI_EXIT_BITMAP_0, 0);
+    vmcs_write64(VMCS_EOI_EXIT_BITMAP_1, 0);
+    vmcs_write64(VMCS_EOI_EXIT_BITMAP_2, 0);
+    vmcs_write64(VMCS_EOI_EXIT_BITMAP_3, 0);
+    vmcs_write16(VMCS_GUEST_INTERRUPT_STATUS, 0);
 }
 
 static int write_controls(struct vmx_vcpu *v, uint8_t *bitmap, char error[VMX_ERROR_MAX])
@@ -98,6 +139,10 @@ static int write_controls(struct vmx_vcpu *v, uint8_t *bitmap, char error[VMX_ER
         value[VMX_SECONDARY] &= ~(uint32_t)SEC_VPID;
     if (!(value[VMX_SECONDARY] & SEC_VPID))
         v->vpid = 0;
+    if (vmx_apicv())
+        use_apicv(v, value);
+    if (!(value[VMX_PIN] & PIN_PREEMPTION_TIMER))
+        value[VMX_EXIT] &= ~(uint32_t)EXITC_SAVE_PREEMPTION_TIMER;
     v->unrestricted = value[VMX_SECONDARY] & SEC_UNRESTRICTED_GUEST;
     for (unsigned word = 0; word < VMX_CONTROL_WORDS; word++)
         vmcs_write32(fields[word], value[word]);
@@ -127,53 +172,6 @@ static int write_controls(struct vmx_vcpu *v, uint8_t *bitmap, char error[VMX_ER
     return 0;
 }
 
-static void write_segments(void)
-{
-#define SEGMENT(name, selector, limit, access)           \
-    vmcs_write16(VMCS_GUEST_##name##_SELECTOR, selector); \
-    vmcs_writen(VMCS_GUEST_##name##_BASE, 0);            \
-    vmcs_write32(VMCS_GUEST_##name##_LIMIT, limit);      \
-    vmcs_write32(VMCS_GUEST_##name##_ACCESS, access)
-    SEGMENT(CS, SELECTOR_CODE, UINT32_MAX, ACCESS_CODE);
-    SEGMENT(DS, SELECTOR_DATA, UINT32_MAX, ACCESS_DATA);
-    SEGMENT(ES, SELECTOR_DATA, UINT32_MAX, ACCESS_DATA);
-    SEGMENT(SS, SELECTOR_DATA, UINT32_MAX, ACCESS_DATA);
-    SEGMENT(FS, 0, 0, ACCESS_UNUSABLE);
-    SEGMENT(GS, 0, 0, ACCESS_UNUSABLE);
-    SEGMENT(LDTR, 0, 0, ACCESS_UNUSABLE);
-    SEGMENT(TR, SELECTOR_TSS, sizeof(struct tss) - 1, ACCESS_TSS);
-#undef SEGMENT
-    vmcs_writen(VMCS_GUEST_GDTR_BASE, 0);
-    vmcs_write32(VMCS_GUEST_GDTR_LIMIT, 0);
-    vmcs_writen(VMCS_GUEST_IDTR_BASE, 0);
-    vmcs_write32(VMCS_GUEST_IDTR_LIMIT, 0);
-}
-
-/* The PVH entry state (Xen's docs/misc/pvh.pandoc). */
-static void write_guest_state(struct vmx_vcpu *v, gpa_t entry)
-{
-    write_segments();
-    v->cr0 = CR0_PE | CR0_ET;
-    v->cr3 = v->cr4 = v->efer = 0;
-    modes_write(v);
-    vmcs_writen(VMCS_GUEST_RIP, entry.value);
-    vmcs_writen(VMCS_GUEST_RSP, 0);
-    vmcs_writen(VMCS_GUEST_RFLAGS, RFLAGS_FIXED);
-    vmcs_writen(VMCS_GUEST_DR7, DR7_INITIAL);
-    vmcs_write64(VMCS_GUEST_DEBUGCTL, 0);
-    vmcs_write64(VMCS_GUEST_PAT, PAT_INITIAL);
-    vmcs_write32(VMCS_GUEST_SYSENTER_CS, 0);
-    vmcs_writen(VMCS_GUEST_SYSENTER_ESP, 0);
-    vmcs_writen(VMCS_GUEST_SYSENTER_EIP, 0);
-    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, 0);
-    vmcs_write32(VMCS_GUEST_ACTIVITY, 0);
-    vmcs_writen(VMCS_GUEST_PENDING_DEBUG, 0);
-    vmcs_write64(VMCS_GUEST_PDPTE0, 0);
-    vmcs_write64(VMCS_GUEST_PDPTE1, 0);
-    vmcs_write64(VMCS_GUEST_PDPTE2, 0);
-    vmcs_write64(VMCS_GUEST_PDPTE3, 0);
-}
-
 /* Host state that is the same on every processor. */
 static void write_host_state(void)
 {
@@ -194,7 +192,8 @@ static void write_host_state(void)
     vmcs_writen(VMCS_HOST_RIP, (uint64_t)vmx_exit);
 }
 
-/* Host state of this very processor: rewritten on every bind (contract 1). */
+/* Host state of this very processor: rewritten whenever the VMCS comes to another one (contract 1).
+ */
 static void write_host_bases(struct vmx_vcpu *v)
 {
     struct cpu *cpu = this_cpu();
@@ -212,43 +211,44 @@ static void write_host_bases(struct vmx_vcpu *v)
     v->host_rsp = 0; /* enter.asm writes HOST_RSP when it differs from this */
 }
 
-static int create_fpu(struct vmx_vcpu *v)
+static int map_identity(const struct vmx_vcpu *v)
 {
-    uint8_t *area = page_alloc();
-    if (!area)
+    struct ept_leaf leaf;
+    if (v->unrestricted || !ept_walk(v->ept, GPA(IDENTITY_MAP_GPA), &leaf))
+        return 0; /* not needed, or a vCPU of the same VM has mapped it */
+    const void *map = modes_identity_map();
+    if (!map)
         return -ENOMEM;
-    *(uint16_t *)area = FCW_INITIAL;
-    *(uint32_t *)(area + FPU_MXCSR) = MXCSR_INITIAL;
-    v->fpu = area;
-    return 0;
+    return ept_map(v->ept, GPA(IDENTITY_MAP_GPA), virt_to_phys(map), FRAME_ORDER_4K, EPT_READ,
+                   EPT_WB);
 }
 
-int vmx_vcpu_create(struct vmx_vcpu *v, struct ept *ept, uint16_t vpid, gpa_t entry,
-                    gpa_t start_info, char error[VMX_ERROR_MAX])
+int vmx_vcpu_create(struct vmx_vcpu *v, struct ept *ept, struct frame_pool *pool, uint16_t vpid,
+                    uint64_t tsc_offset, char error[VMX_ERROR_MAX])
 {
-    *v = (struct vmx_vcpu){.ept = ept, .vpid = vpid, .flush = true, .dr6 = DR6_INITIAL,
-                           .xcr0 = XCR0_X87, .tsc_offset = -rdtsc(),
-                           .vmcs.cpu = VMCS_NOT_LOADED};
-    v->gpr[VMX_RBX] = start_info.value;
+    memset(v, 0, sizeof *v);
+    v->ept = ept;
+    v->pool = pool;
+    v->vpid = vpid;
+    v->tsc_offset = tsc_offset;
+    v->vmcs.cpu = v->last_cpu = VMCS_NOT_LOADED;
     snprintf(error, VMX_ERROR_MAX, "no memory for a vCPU");
-    uint8_t *bitmap = msr_bitmap();
-    if (!bitmap || create_fpu(v) || vmcs_create(&v->vmcs, vmx_common_features.revision)) {
+    uint8_t *bitmap = msr_bitmap(vmx_apicv());
+    v->apic_page = frame_pool_page(pool);
+    if (!bitmap || !v->apic_page ||
+        vmcs_create(&v->vmcs, pool, vmx_common_features.revision)) {
         vmx_vcpu_destroy(v);
         return -ENOMEM;
     }
+    struct vmcs *before = this_cpu()->vmcs_current;
     vmcs_load(&v->vmcs);
     int status = write_controls(v, bitmap, error);
-    if (!status && !v->unrestricted) {
-        const void *map = modes_identity_map();
-        status = map ? ept_map(ept, GPA(IDENTITY_MAP_GPA), virt_to_phys(map), FRAME_ORDER_4K,
-                               EPT_READ, EPT_WB)
-                     : -ENOMEM;
-    }
-    if (!status) {
-        write_guest_state(v, entry);
+    if (!status)
+        status = map_identity(v);
+    if (!status)
         write_host_state();
-    }
     vmcs_clear(&v->vmcs);
+    vmcs_restore(before);
     if (status)
         vmx_vcpu_destroy(v);
     return status;
@@ -256,13 +256,10 @@ int vmx_vcpu_create(struct vmx_vcpu *v, struct ept *ept, uint16_t vpid, gpa_t en
 
 void vmx_vcpu_destroy(struct vmx_vcpu *v)
 {
-    struct ept_leaf leaf; /* of the identity map, whose page is everyone's and stays */
-    if (v->vmcs.region && !v->unrestricted)
-        (void)!ept_unmap(v->ept, GPA(IDENTITY_MAP_GPA), &leaf);
-    vmcs_destroy(&v->vmcs);
-    if (v->fpu)
-        page_free(v->fpu);
-    v->fpu = NULL;
+    vmcs_destroy(&v->vmcs, v->pool);
+    if (v->apic_page)
+        frame_pool_free_page(v->pool, v->apic_page);
+    v->apic_page = NULL;
 }
 
 static void fpu_load(const struct vmx_vcpu *v)
@@ -287,10 +284,32 @@ static void fpu_save(struct vmx_vcpu *v)
     __asm__ volatile("xsave64 (%0)" : : "r"(v->fpu), "a"((uint32_t)all), "d"(0) : "memory");
 }
 
+/* Cores whose TSCs are apart must not turn a guest's time back: what a core lags behind is added to
+ * the offset (SDM Vol. 3B, 17.17.3: they run in step on all but odd machines). */
+static void keep_time(struct vmx_vcpu *v)
+{
+    uint64_t now = rdtsc();
+    if (now >= v->last_tsc)
+        return;
+    v->tsc_offset += v->last_tsc - now;
+    vmcs_write64(VMCS_TSC_OFFSET, v->tsc_offset);
+}
+
+/* On another processor than last time. What that one has cached of this vCPU from an earlier stay
+ * may be stale. */
+static void arrive(struct vmx_vcpu *v)
+{
+    write_host_bases(v);
+    keep_time(v);
+    v->flush = true;
+    v->last_cpu = this_cpu()->index;
+}
+
 void vmx_bind(struct vmx_vcpu *v)
 {
     vmcs_load(&v->vmcs);
-    write_host_bases(v);
+    if (v->last_cpu != this_cpu()->index)
+        arrive(v);
     fpu_load(v);
     write_cr2(v->cr2);
     write_dr0(v->dr[0]);
@@ -307,7 +326,7 @@ void vmx_bind(struct vmx_vcpu *v)
         wrmsr(MSR_TSC_AUX, v->tsc_aux);
 }
 
-void vmx_unbind(struct vmx_vcpu *v)
+void vcpu_save_registers(struct vmx_vcpu *v)
 {
     v->star = rdmsr(MSR_STAR);
     v->lstar = rdmsr(MSR_LSTAR);
@@ -322,6 +341,18 @@ void vmx_unbind(struct vmx_vcpu *v)
     v->dr[3] = read_dr3();
     v->dr6 = read_dr6();
     v->cr2 = read_cr2();
+}
+
+void vmx_unbind(struct vmx_vcpu *v)
+{
+    vmx_look_after_nmis(v);
+    vcpu_save_registers(v);
     fpu_save(v);
-    vmcs_clear(&v->vmcs);
+    v->last_tsc = rdtsc();
+}
+
+void vmx_unload(struct vmx_vcpu *v)
+{
+    if (v->vmcs.cpu == this_cpu()->index)
+        vmcs_clear(&v->vmcs);
 }

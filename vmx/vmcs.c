@@ -5,7 +5,6 @@
 
 #include <linux/errno.h>
 
-#include "kernel/mm/frames.h"
 #include "kernel/mm/phys.h"
 #include "kernel/panic.h"
 #include "vmx/instruction_error.h"
@@ -42,9 +41,9 @@ static void vmclear(struct vmcs *vmcs)
         failed("VMCLEAR", address);
 }
 
-int vmcs_create(struct vmcs *vmcs, uint32_t revision)
+int vmcs_create(struct vmcs *vmcs, struct frame_pool *pool, uint32_t revision)
 {
-    *vmcs = (struct vmcs){.region = page_alloc(), .cpu = VMCS_NOT_LOADED};
+    *vmcs = (struct vmcs){.region = frame_pool_page(pool), .cpu = VMCS_NOT_LOADED};
     if (!vmcs->region)
         return -ENOMEM;
     *(uint32_t *)vmcs->region = revision; /* bit 31, the shadow-VMCS indicator, is 0 */
@@ -52,12 +51,12 @@ int vmcs_create(struct vmcs *vmcs, uint32_t revision)
     return 0;
 }
 
-void vmcs_destroy(struct vmcs *vmcs)
+void vmcs_destroy(struct vmcs *vmcs, struct frame_pool *pool)
 {
     if (vmcs->cpu != VMCS_NOT_LOADED)
         panic("a VMCS is freed while loaded on cpu%u", vmcs->cpu);
     if (vmcs->region)
-        page_free(vmcs->region);
+        frame_pool_free_page(pool, vmcs->region);
     vmcs->region = NULL;
 }
 
@@ -73,8 +72,16 @@ void vmcs_load(struct vmcs *vmcs)
     __asm__ volatile("vmptrld %1" : "=@ccbe"(fail) : "m"(address) : "memory");
     if (fail)
         failed("VMPTRLD", address);
+    if (vmcs->cpu == VMCS_NOT_LOADED)
+        LIST_INSERT_HEAD(&cpu->vmcs_loaded, vmcs, loaded);
     vmcs->cpu = cpu->index;
     cpu->vmcs_current = vmcs;
+}
+
+void vmcs_restore(struct vmcs *vmcs)
+{
+    if (vmcs)
+        vmcs_load(vmcs);
 }
 
 void vmcs_clear(struct vmcs *vmcs)
@@ -83,10 +90,18 @@ void vmcs_clear(struct vmcs *vmcs)
     if (vmcs->cpu != cpu->index)
         panic("VMCLEAR on cpu%u of a VMCS that is loaded on cpu%d", cpu->index, (int)vmcs->cpu);
     vmclear(vmcs);
+    LIST_REMOVE(vmcs, loaded);
     vmcs->cpu = VMCS_NOT_LOADED;
     vmcs->launched = false;
     if (cpu->vmcs_current == vmcs)
         cpu->vmcs_current = NULL;
+}
+
+void vmcs_clear_all(void)
+{
+    struct vmcs *vmcs;
+    while ((vmcs = LIST_FIRST(&this_cpu()->vmcs_loaded)))
+        vmcs_clear(vmcs);
 }
 
 void vmcs_capture(struct vmcs_image *image)

@@ -46,16 +46,22 @@ VMCS_ACCESSORS(n, vmcs_field_natural, uint64_t)
 #undef VMCS_ACCESSORS
 
 /* Takes a page for the region, stamps it with the revision and VMCLEARs it. 0 or -ENOMEM. */
-MUST_CHECK int vmcs_create(struct vmcs *vmcs, uint32_t revision);
+MUST_CHECK int vmcs_create(struct vmcs *vmcs, struct frame_pool *pool, uint32_t revision);
 
 /* Frees the region. It must not be loaded on any processor. */
-void vmcs_destroy(struct vmcs *vmcs);
+void vmcs_destroy(struct vmcs *vmcs, struct frame_pool *pool);
 
 /* VMPTRLD: current on the calling processor from here on. It must not be loaded on another one. */
 void vmcs_load(struct vmcs *vmcs);
 
+/* Makes `vmcs` current again where another one was needed for a while; NULL: none was. */
+void vmcs_restore(struct vmcs *vmcs);
+
 /* VMCLEAR on the calling processor, which must be the one that has it loaded. */
 void vmcs_clear(struct vmcs *vmcs);
+
+/* VMCLEAR of all that the calling processor has loaded. */
+void vmcs_clear_all(void);
 
 /* All fields of the current VMCS; those that this processor does not have are 0. */
 void vmcs_capture(struct vmcs_image *image);

@@ -6,7 +6,10 @@
 #ifndef VMX_VMX_H
 #define VMX_VMX_H
 
+#include <sys/queue.h>
+
 #include "kernel/lib/types.h"
+#include "kernel/mm/frame_pool.h"
 #include "vmx/ept.h"
 
 #define VMX_ERROR_MAX 200
@@ -26,6 +29,8 @@ struct vmx_features {
     bool invept_single, invept_all;
     bool invvpid_single, invvpid_all;
     bool pause_loop_exiting;
+    bool apicv;               /* all of: TPR shadow, virtualize x2APIC mode, APIC-register
+                                 virtualization, virtual-interrupt delivery (SDM 29) */
     bool rdtscp, invpcid;     /* guests may be given these instructions */
 };
 
@@ -35,9 +40,16 @@ struct vmx_features {
  * `error` that names in the SDM's words what is missing. */
 MUST_CHECK int vmx_cpu_enable(struct vmx_features *features, char error[VMX_ERROR_MAX]);
 
-/* VMXOFF and CR4.VMXE clear on the calling processor, if vmx_cpu_enable succeeded there. An INIT
- * that was blocked meanwhile is taken right behind VMXOFF; vmx_cpu_enable may follow again. */
+/* VMXOFF and CR4.VMXE clear on the calling processor, if vmx_cpu_enable succeeded there; every VMCS
+ * that it has loaded is cleared before. An INIT that was blocked meanwhile is taken right behind
+ * VMXOFF; vmx_cpu_enable may follow again. */
 void vmx_cpu_disable(void);
+
+/* Before the first vCPU: whether APIC virtualisation is used where it exists (the default). */
+void vmx_use_apicv(bool use);
+
+/* Is it used? The same for all vCPUs. */
+bool vmx_apicv(void);
 
 /* What all enabled processors offer. */
 const struct vmx_features *vmx_features_of_all(void);
@@ -65,46 +77,81 @@ struct vmcs {
     void *region;      /* one zeroed page with the revision identifier, in the direct map */
     uint32_t cpu;      /* index of the CPU that has it loaded, or VMCS_NOT_LOADED */
     bool launched;     /* the launch state: VMRESUME, not VMLAUNCH */
+    LIST_ENTRY(vmcs) loaded; /* with the others that the CPU has loaded */
 };
 #define VMCS_NOT_LOADED UINT32_MAX
+
+/* The largest XSAVE area that the bits of cpu_xcr0_supported make: x87, SSE, AVX, AVX-512 in the
+ * standard format (SDM Vol. 1, 13.4). */
+#define VMX_FPU_SIZE 2688
 
 struct vmx_vcpu {
     uint64_t gpr[VMX_REGISTERS]; /* enter.asm saves and loads them at fixed offsets */
     uint64_t host_rsp;           /* what the VMCS has in HOST_RSP */
     struct vmcs vmcs;
     struct ept *ept;
+    struct frame_pool *pool;     /* where its pages come from */
+    uint8_t *apic_page;          /* the virtual-APIC page, zeroed at creation (SDM 29.1) */
+    uint32_t last_cpu;           /* that it was bound to, or VMCS_NOT_LOADED */
+    uint64_t last_tsc;           /* of the host, when it was unbound */
     uint16_t vpid;               /* 0: VPID is not used */
     bool flush;                  /* stale translations may be left: invalidate before entry */
     bool unrestricted;           /* entered with "unrestricted guest" */
+    bool interrupt_window, nmi_window; /* exits that are switched on */
+    bool in_nmi;                 /* an NMI was injected, and its handler may not have ended */
     uint64_t cr0, cr4, efer;     /* as the guest sees them */
     uint64_t cr3;                /* kept here while paging is off on the identity map */
     uint64_t cr8;
-    uint64_t tsc_offset;         /* guest TSC = TSC + tsc_offset */
+    uint64_t tsc_offset;         /* guest TSC = TSC + tsc_offset: its VM's, and what it takes that
+                                    no move to another core turns it back */
     /* What a guest leaves in registers that neither the VMCS nor an exit switches: owned by the
      * vCPU that is bound to the core. */
     uint64_t cr2, dr[4], dr6, xcr0;
     uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
-    void *fpu;                   /* FXSAVE or XSAVE area, one page */
     uint64_t event;              /* pending injection: entry-interruption information, error code
                                     << 32; 0: none */
     uint32_t event_length;       /* of a software event's instruction */
+    uint8_t fpu[VMX_FPU_SIZE] __attribute__((aligned(64))); /* FXSAVE or XSAVE area */
 };
 
-/* Makes a vCPU in the PVH entry state: 32-bit protected mode, paging off, RIP = entry, RBX =
- * start_info. `vpid` is unique among living vCPUs, or 0. Returns 0 or -ENOMEM, or -ENODEV with one
- * line in `error` when a required control is missing. */
-MUST_CHECK int vmx_vcpu_create(struct vmx_vcpu *vcpu, struct ept *ept, uint16_t vpid, gpa_t entry,
-                               gpa_t start_info, char error[VMX_ERROR_MAX]);
+#define VMX_VCPU_FRAMES 2 /* what vmx_vcpu_create takes from the pool: VMCS, virtual-APIC page */
 
-/* Frees what vmx_vcpu_create took. The vCPU must be unbound. */
+/* Makes a vCPU that waits for its start. `vpid` is unique among living vCPUs, or 0. Returns 0 or
+ * -ENOMEM, or -ENODEV with one line in `error` when a required control is missing. */
+MUST_CHECK int vmx_vcpu_create(struct vmx_vcpu *vcpu, struct ept *ept, struct frame_pool *pool,
+                               uint16_t vpid, uint64_t tsc_offset, char error[VMX_ERROR_MAX]);
+
+/* Frees what vmx_vcpu_create took. The vCPU must be unloaded. */
 void vmx_vcpu_destroy(struct vmx_vcpu *vcpu);
 
-/* Loads the vCPU on this processor: VMPTRLD, host state, FPU, debug registers and MSRs. It must
- * not be loaded on another one (contract 1 of docs/design.md: a host bug, hence a panic). */
+/* Gives a vCPU, which is not loaded on another processor, the state of the PVH entry: 32-bit
+ * protected mode, paging off, RIP = entry, EBX = ebx. Registers are zeroed. */
+void vmx_start_protected(struct vmx_vcpu *vcpu, gpa_t entry, uint32_t ebx);
+
+/* 64-bit mode at CPL 0 on page tables and a GDT (null, code, data) that lie in the guest's memory;
+ * interrupts off, no IDT. The other registers are zeroed. `vcpu` as above. */
+struct vmx_long_start {
+    uint64_t entry, rsp, rdi, cr3, gdt;
+    uint32_t gdt_limit;
+};
+void vmx_start_long(struct vmx_vcpu *vcpu, const struct vmx_long_start *start);
+
+/* The state behind a SIPI (SDM Vol. 3A, 8.4.3, table 9-1): real mode at page << 12. Only with
+ * "unrestricted guest". */
+void vmx_start_real(struct vmx_vcpu *vcpu, uint8_t page);
+
+/* Loads the vCPU's state on this processor: VMPTRLD, FPU, debug registers and MSRs, and the host's
+ * part of the VMCS if the processor is another one than last time. It must not be loaded on another
+ * one (contract 1 of docs/design.md: a host bug, hence a panic). */
 void vmx_bind(struct vmx_vcpu *vcpu);
 
-/* Takes it off this processor with all its state: VMCLEAR. Any processor may bind it next. */
+/* Takes its state off this processor's registers. The VMCS stays loaded: binding it here again is
+ * cheap. */
 void vmx_unbind(struct vmx_vcpu *vcpu);
+
+/* VMCLEAR, if this processor has the VMCS loaded. The vCPU must be unbound; afterwards any
+ * processor may bind it. */
+void vmx_unload(struct vmx_vcpu *vcpu);
 
 /* ---- Exits ---------------------------------------------------------------------------------- */
 
@@ -149,6 +196,8 @@ struct vm_exit {
     uint32_t idt_vectoring_info;
     uint32_t idt_vectoring_error;
     uint32_t instruction_info;  /* SDM 27.2.5, where the reason defines it */
+    uint32_t tsc;               /* low half, at the exit */
+    uint32_t kind;              /* the reason; whoever handles it may tell it apart further */
 };
 
 /* Enters the guest and returns at its next exit: 0 and the exit. A VMLAUNCH or VMRESUME that
@@ -156,8 +205,9 @@ struct vm_exit {
  * failed entry (bit 31) is an exit with entry_failed. Interrupts are off before and after. */
 MUST_CHECK int vmx_run(struct vmx_vcpu *vcpu, struct vm_exit *exit, char error[VMX_ERROR_MAX]);
 
-/* Time until the preemption timer (exit 52) ends the guest's stay, in TSC ticks from the entry.
- * Returns false when the processor has no such timer. */
+/* Time in the guest until the preemption timer (exit 52) ends its stay, in TSC ticks; where the
+ * processor can save the timer, exits in between do not start it anew. Returns false when the
+ * processor has no such timer. */
 bool vmx_preemption_set(struct vmx_vcpu *vcpu, uint64_t ticks);
 
 /* SDM's name of a basic exit reason, as in Appendix C ("CPUID", "EPT violation" ...); "reserved"
@@ -169,6 +219,13 @@ const char *vmx_exit_name(uint32_t reason);
  * registers. Returns what snprintf would. Pure. */
 int vmx_exit_describe(char *text, size_t size, const struct vm_exit *exit,
                       const uint64_t gpr[VMX_REGISTERS]);
+
+/* Writes an event by its interruption information (SDM 24.8.3, 24.9.2, 24.9.3), e.g. "#GP
+ * error=0x0"; "" when it is not valid. Returns what snprintf would. Pure. */
+int vmx_event_describe(char *text, size_t size, uint32_t info, uint32_t error_code);
+
+/* "#PF" and the like (SDM Vol. 3A, table 6-1); NULL for a vector that has no name. */
+const char *vmx_exception_name(unsigned vector);
 
 /* Decoders of exit qualifications (SDM 27.2.1). */
 struct vmx_cr_access {
@@ -185,7 +242,11 @@ struct vmx_io {
     uint8_t size;               /* 1, 2 or 4 bytes */
     bool in, string, rep, immediate;
 };
+#define VMX_IO_PORT(qualification) ((uint16_t)((qualification) >> 16))
 struct vmx_io vmx_exit_io(uint64_t qualification); /* Table 27-5 */
+
+/* Is it an OUT of EAX? Bits 2:0 are the size less one, bit 3 is IN, bit 4 string. */
+#define VMX_IO_IS_OUT32(qualification) (((qualification) & 0x1f) == 3)
 
 /* ---- What a handler may do to the guest between exit and entry (it must be bound) ----------- */
 
@@ -198,8 +259,21 @@ void vmx_inject_exception(struct vmx_vcpu *vcpu, unsigned vector, uint32_t error
 /* Puts an intercepted exception back where it came from (SDM 27.2.4), #DB with its DR6. */
 void vmx_reflect_exception(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
 
-/* After an NMI exit: the NMI is the host's. Bochs 2.7 saves "blocking by NMI" with the guest, and
- * the next entry would block all further NMIs of this core. */
+/* What waits for the guest: an NMI, an interrupt (its vector, -1: none). What can be delivered at
+ * the next entry is, behind an exception that comes first; for the rest an exit as soon as it can
+ * (interrupt window, NMI window). Called again whenever one of these exits came or something
+ * changed. */
+struct vmx_delivered {
+    bool nmi, interrupt;
+};
+struct vmx_delivered vmx_deliver(struct vmx_vcpu *vcpu, bool nmi, int vector);
+
+/* With APIC virtualisation: the highest requested vector and the highest in service (-1: none),
+ * which the processor looks at at the next entry (SDM 24.4.2, 29.2). */
+void vmx_set_interrupt_status(struct vmx_vcpu *vcpu, int requested, int in_service);
+
+/* After an NMI exit: the NMI is the host's. Without virtual NMIs, Bochs 2.7 saves "blocking by NMI"
+ * with the guest, and the next entry would block all further NMIs of this core. */
 void vmx_unblock_nmis(struct vmx_vcpu *vcpu);
 
 /* The event that was being delivered when the exit came is delivered anew at the next entry. */
@@ -223,6 +297,67 @@ bool vmx_in_64bit_mode(const struct vmx_vcpu *vcpu);
 uint64_t vmx_rsp(const struct vmx_vcpu *vcpu);
 uint64_t vmx_rflags(const struct vmx_vcpu *vcpu);
 bool vmx_interrupts_enabled(const struct vmx_vcpu *vcpu); /* RFLAGS.IF */
+bool vmx_nmis_blocked(struct vmx_vcpu *vcpu);             /* in an NMI handler */
+
+/* ---- Looking at a vCPU: vmx/inspect.c and, pure, vmx/inspect_text.c -------------------------- */
+
+#define VMX_SNAPSHOT_FIELDS 199 /* of the VMCS, in the order of SDM Appendix B */
+
+/* All that a vCPU is at one moment but its FPU and its virtual APIC. */
+struct vmx_snapshot {
+    uint64_t field[VMX_SNAPSHOT_FIELDS]; /* 0 where the processor has no such field */
+    uint64_t present[(VMX_SNAPSHOT_FIELDS + 63) / 64]; /* bit n: it has field n */
+    bool complete;               /* it has been on a core: before, the VMCS is not filled */
+    bool bound;                  /* it was on the core when this was taken */
+    uint64_t gpr[VMX_REGISTERS]; /* with RSP */
+    uint64_t cr0, cr3, cr4, cr8, efer; /* as the guest sees them */
+    uint64_t cr2, dr[4], dr6, xcr0;
+    uint64_t star, lstar, cstar, fmask, kernel_gs_base, tsc_aux;
+    uint64_t tsc;                /* of the guest */
+    uint64_t event;              /* what the next entry injects, as in struct vmx_vcpu */
+};
+
+/* Takes a snapshot, on the core that has the vCPU: the one on which it is `bound`, or on which its
+ * VMCS may be loaded (it stays loaded there). The VMCS that was current is so again afterwards. */
+void vmx_snapshot(struct vmx_vcpu *vcpu, bool bound, struct vmx_snapshot *snapshot);
+
+#define VMX_TEXT_MAX 768
+
+/* A field or a register. */
+struct vmx_value {
+    const char *name;  /* the SDM's */
+    uint16_t encoding; /* of a field */
+    bool present;      /* the processor has such a field */
+    uint64_t value;
+    char text[VMX_TEXT_MAX]; /* flags by name, "" where there is nothing to decode */
+};
+
+/* The i-th field of the VMCS; the i-th register, general registers and control registers first.
+ * False: there is none. */
+bool vmx_snapshot_field(const struct vmx_snapshot *snapshot, unsigned i, struct vmx_value *value);
+bool vmx_snapshot_register(const struct vmx_snapshot *snapshot, unsigned i,
+                           struct vmx_value *value);
+
+/* The i-th segment register: ES, CS, SS, DS, FS, GS, LDTR, TR, then, with neither selector nor
+ * access rights, GDTR and IDTR. False: there is none. */
+struct vmx_segment {
+    const char *name;
+    bool table;      /* GDTR, IDTR */
+    uint16_t selector;
+    uint64_t base;
+    uint32_t limit, access;
+    char text[64];   /* the access rights */
+};
+bool vmx_snapshot_segment(const struct vmx_snapshot *snapshot, unsigned i,
+                          struct vmx_segment *segment);
+
+/* Runs the auditor over a snapshot that is complete: `report` has, for each rule of SDM 26.2 and
+ * 26.3 that the VMCS breaks, its section and a line. Between an exit and the next entry a healthy
+ * VMCS breaks none. Returns how many are broken. */
+unsigned vmx_snapshot_audit(const struct vmx_snapshot *snapshot,
+                            void (*report)(const char *section, const char *message,
+                                           void *context),
+                            void *context);
 
 /* ---- When something went wrong -------------------------------------------------------------- */
 
