@@ -58,6 +58,13 @@ struct framebuffer_tag { /* [3.6.12] behind the header; then colour information 
     uint8_t type;
 } __attribute__((packed));
 
+/* The colour information of an RGB framebuffer begins two reserved bytes further on (in the header
+ * multiboot2.h and in what GRUB writes; the text of 3.6.12 has one): six bytes, the position and
+ * the size of red, of green, of blue. */
+#define RGB_OFFSET (sizeof(struct framebuffer_tag) + 2)
+#define RGB_SIZE   6
+#define TYPE_RGB   1
+
 /* Sizes of the RSDP (ACPI 6.4, 5.2.5.3): all of ACPI 1.0; at least this in ACPI 2.0. */
 #define RSDP_1_SIZE 20
 #define RSDP_2_SIZE 36
@@ -178,9 +185,10 @@ static int read_memory_map(struct parser *parser, const struct tag *tag)
 static int read_framebuffer(struct parser *parser, const struct tag *tag)
 {
     const uint8_t *body = tag->body;
+    struct boot_framebuffer *framebuffer = &parser->info->framebuffer;
 
     parser->info->has_framebuffer = true;
-    parser->info->framebuffer = (struct boot_framebuffer){
+    *framebuffer = (struct boot_framebuffer){
         .address = load_u64(body + offsetof(struct framebuffer_tag, address)),
         .pitch = load_u32(body + offsetof(struct framebuffer_tag, pitch)),
         .width = load_u32(body + offsetof(struct framebuffer_tag, width)),
@@ -188,6 +196,12 @@ static int read_framebuffer(struct parser *parser, const struct tag *tag)
         .bits_per_pixel = body[offsetof(struct framebuffer_tag, bits_per_pixel)],
         .type = body[offsetof(struct framebuffer_tag, type)],
     };
+    if (framebuffer->type == TYPE_RGB && tag->size >= RGB_OFFSET + RGB_SIZE) {
+        const uint8_t *rgb = body + RGB_OFFSET;
+        framebuffer->red = (struct boot_colour){rgb[0], rgb[1]};
+        framebuffer->green = (struct boot_colour){rgb[2], rgb[3]};
+        framebuffer->blue = (struct boot_colour){rgb[4], rgb[5]};
+    }
     return 0;
 }
 

@@ -37,11 +37,16 @@ struct boot_module {
     const char *string; /* NUL-terminated, inside the information */
 };
 
+struct boot_colour { /* where a pixel has it: `size` bits from bit `position` on */
+    uint8_t position, size;
+};
+
 struct boot_framebuffer {
     uint64_t address;
     uint32_t pitch, width, height;
     uint8_t bits_per_pixel;
-    uint8_t type; /* 0 indexed, 1 RGB, 2 EGA text */
+    uint8_t type;                         /* 0 indexed, 1 RGB, 2 EGA text */
+    struct boot_colour red, green, blue; /* of RGB; all 0 when the tag does not say */
 };
 
 struct boot_info {

@@ -28,6 +28,10 @@ _Static_assert(offsetof(struct cpu, state) == 24, "trampoline.asm");
 _Static_assert(CPU_STARTING == 0 && CPU_ANSWERED == 1, "trampoline.asm");
 _Static_assert(sizeof(struct cpu) <= PAGE_SIZE, "the block is one page");
 
+/* Entry 1 of IA32_PAT, for PAGING_COMBINED (SDM Vol. 3A, 11.12.2: 1 is write-combining). */
+#define PAT_ENTRY_1    0xff00ull
+#define PAT_ENTRY_1_WC 0x0100ull
+
 extern char boot_stack_end[];
 
 struct cpu *cpus[CPUS_MAX];
@@ -167,4 +171,6 @@ void cpu_protect(void)
     write_cr0((read_cr0() & ~(CR0_EM | CR0_TS | CR0_CD | CR0_NW)) | CR0_MP | CR0_WP | CR0_NE);
     if (xcr0)
         xsetbv(0, xcr0);
+    if (cpuid(1, 0).edx & CPUID_1_EDX_PAT) /* no page has used entry 1 so far: nothing to flush */
+        wrmsr(MSR_PAT, (rdmsr(MSR_PAT) & ~PAT_ENTRY_1) | PAT_ENTRY_1_WC);
 }

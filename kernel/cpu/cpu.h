@@ -5,6 +5,8 @@
 #define KERNEL_CPU_CPU_H
 
 #include <stdatomic.h>
+#include <sys/queue.h>
+
 #include "kernel/lib/types.h"
 
 #define CPUS_MAX 512
@@ -27,6 +29,8 @@ struct tss { /* SDM Vol. 3A, figure 7-11 */
  * AP that answers after its time is up finds CPU_LEFT_OUT and halts. */
 enum cpu_state { CPU_STARTING, CPU_ANSWERED, CPU_ONLINE, CPU_LEFT_OUT };
 
+struct vmcs; /* vmx/vmx.h */
+
 struct cpu {
     struct cpu *self;      /* offset 0: this_cpu() */
     uint32_t index;        /* offset 8: cpu_index() */
@@ -35,7 +39,8 @@ struct cpu {
     _Atomic uint32_t state; /* offset 24: enum cpu_state; trampoline.asm */
     uint64_t gdt[5];
     struct tss tss;
-    void *vmcs_current;    /* vmx/: the struct vmcs that is current on this processor */
+    struct vmcs *vmcs_current;       /* vmx/: what is current on this processor, */
+    LIST_HEAD(, vmcs) vmcs_loaded;   /* and all that are loaded there */
 };
 
 static inline struct cpu *this_cpu(void)

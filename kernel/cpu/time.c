@@ -100,6 +100,11 @@ uint64_t time_tsc_hz(void)
     return hz;
 }
 
+uint32_t time_tsc_per_crystal(void)
+{
+    return (uint32_t)(hz >> 32) + 1;
+}
+
 static uint64_t scale(uint64_t value, uint64_t factor)
 {
     unsigned __int128 product = (unsigned __int128)value * factor >> 32;

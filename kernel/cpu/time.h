@@ -12,6 +12,10 @@
 const char *time_init(uint64_t tsc_hz, uint32_t pm_timer_port);
 
 uint64_t time_tsc_hz(void);
+
+/* TSC ticks for one of the crystal clock that guests are told (CPUID 0x15): so that its frequency
+ * has 32 bits. */
+uint32_t time_tsc_per_crystal(void);
 uint64_t time_us_to_ticks(uint64_t microseconds); /* saturates at 2^63 */
 uint64_t time_ns_to_ticks(uint64_t nanoseconds);  /* saturates at 2^63 */
 uint64_t time_ticks_to_ns(uint64_t ticks);

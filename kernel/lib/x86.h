@@ -25,6 +25,14 @@ static inline uint64_t rdtsc(void)
     return (uint64_t)high << 32 | low;
 }
 
+/* From `then`, the low half of a TSC value, to `now`: below 2^32. One instruction; in C, GCC 12
+ * takes two. */
+static inline uint64_t ticks_since(uint64_t now, const uint32_t *then)
+{
+    __asm__("subl %1, %k0" : "+r"(now) : "m"(*then));
+    return now;
+}
+
 static inline uint64_t rdmsr(uint32_t msr)
 {
     uint32_t low, high;
@@ -105,6 +113,12 @@ static inline void xsetbv(uint32_t index, uint64_t value)
 static inline void invlpg(const void *address)
 {
     __asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
+}
+
+/* What was written before is out, from write-combining memory too. */
+static inline void store_fence(void)
+{
+    __asm__ volatile("sfence" : : : "memory");
 }
 
 static inline void interrupts_off(void)

@@ -51,6 +51,7 @@
 
 /* Paging-structure entries (SDM Vol. 3A, 4.3 to 4.5). */
 #define PTE_PRESENT    BIT(0)
+#define PTE_WRITABLE   BIT(1)
 #define PTE_LARGE      BIT(7) /* PS, of a PDPTE or PDE: it maps a page */
 #define PTE_ADDRESS    0x000ffffffffff000ull
 #define PTE_NX         BIT(63)
@@ -112,6 +113,7 @@
 #define CPUID_1_ECX_HYPERVISOR   BIT(31)
 #define CPUID_1_EDX_MCE          BIT(7)
 #define CPUID_1_EDX_APIC         BIT(9)
+#define CPUID_1_EDX_PAT          BIT(16)
 #define CPUID_7_EBX_SMEP         BIT(7)
 #define CPUID_7_EBX_SMAP         BIT(20)
 #define CPUID_81_EDX_1G          BIT(26)

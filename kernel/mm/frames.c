@@ -14,6 +14,7 @@
 #define FRAME_NO_HEAD 0x00 /* inside a block, or not the allocator's */
 #define FRAME_FREE    0x40 /* | order: head of a free block */
 #define FRAME_USED    0x80 /* | order: head of a block handed out */
+#define FRAME_ORDER   0x3f /* mask of the order */
 #define FRAME_ORDERS  (FRAME_MAX_ORDER + 1)
 
 struct free_block {
@@ -28,8 +29,10 @@ static struct {
     uint8_t *state;       /* the metadata, by frame number */
     uint64_t end;         /* the first frame number without metadata */
     uint64_t free_count;
+    uint64_t reserved_count; /* of the free ones, never more than they */
     uint64_t total_count;
     struct free_list free[FRAME_ORDERS]; /* by order */
+    uint64_t blocks[FRAME_ORDERS];       /* the lengths of these lists */
 } pool;
 
 static struct free_block *block_of(uint64_t number)
@@ -46,11 +49,13 @@ static void push_block(uint64_t number, unsigned order)
 {
     pool.state[number] = (uint8_t)(FRAME_FREE | order);
     LIST_INSERT_HEAD(&pool.free[order], block_of(number), link);
+    pool.blocks[order]++;
 }
 
 static void remove_block(uint64_t number)
 {
     LIST_REMOVE(block_of(number), link);
+    pool.blocks[pool.state[number] & FRAME_ORDER]--;
     pool.state[number] = FRAME_NO_HEAD;
 }
 
@@ -110,9 +115,12 @@ void frames_init(uint8_t *metadata, hpa_t end)
     pool.state = metadata;
     pool.end = end.value >> PAGE_SHIFT;
     pool.free_count = 0;
+    pool.reserved_count = 0;
     pool.total_count = 0;
-    for (unsigned order = 0; order < FRAME_ORDERS; order++)
+    for (unsigned order = 0; order < FRAME_ORDERS; order++) {
         LIST_INIT(&pool.free[order]);
+        pool.blocks[order] = 0;
+    }
     memset(metadata, FRAME_NO_HEAD, pool.end);
     spin_unlock(&pool.lock);
 }
@@ -133,19 +141,64 @@ void frames_add(hpa_t start, hpa_t end)
     spin_unlock(&pool.lock);
 }
 
+int frames_reserve(uint64_t count)
+{
+    spin_lock(&pool.lock);
+    bool enough = count <= pool.free_count - pool.reserved_count;
+    if (enough)
+        pool.reserved_count += count;
+    spin_unlock(&pool.lock);
+    return enough ? 0 : -ENOMEM;
+}
+
+void frames_unreserve(uint64_t count)
+{
+    spin_lock(&pool.lock);
+    bool valid = count <= pool.reserved_count;
+    if (valid)
+        pool.reserved_count -= count;
+    spin_unlock(&pool.lock);
+    /* As in page_free: a host bug that no caller could mend. */
+    if (!valid)
+        __builtin_trap();
+}
+
+/* The block is the caller's alone by now: up to 1 GiB is cleared without holding up other cores. */
+static void clear_block(uint64_t number, unsigned order, hpa_t *frame)
+{
+    *frame = HPA(number << PAGE_SHIFT);
+    memset(phys_to_virt(*frame), 0, PAGE_SIZE << order);
+}
+
 int frame_alloc(unsigned order, hpa_t *frame)
 {
     uint64_t number;
+    if (order > FRAME_MAX_ORDER)
+        return -ENOMEM;
 
     spin_lock(&pool.lock);
-    bool taken = take_block(order, &number);
+    bool taken = BIT(order) <= pool.free_count - pool.reserved_count && take_block(order, &number);
     spin_unlock(&pool.lock);
     if (!taken)
         return -ENOMEM;
+    clear_block(number, order, frame);
+    return 0;
+}
 
-    *frame = HPA(number << PAGE_SHIFT);
-    /* The block is ours alone by now: up to 1 GiB is cleared without holding up other cores. */
-    memset(phys_to_virt(*frame), 0, PAGE_SIZE << order);
+int frame_alloc_reserved(unsigned order, hpa_t *frame)
+{
+    uint64_t number;
+    if (order > FRAME_MAX_ORDER)
+        return -ENOMEM;
+
+    spin_lock(&pool.lock);
+    bool taken = BIT(order) <= pool.reserved_count && take_block(order, &number);
+    if (taken)
+        pool.reserved_count -= BIT(order);
+    spin_unlock(&pool.lock);
+    if (!taken)
+        return -ENOMEM;
+    clear_block(number, order, frame);
     return 0;
 }
 
@@ -156,7 +209,8 @@ static bool is_used_block(hpa_t frame, unsigned order)
            pool.state[number] == (FRAME_USED | order);
 }
 
-int frame_free(hpa_t frame, unsigned order)
+/* Frees a block, of which `reserve` frames become reserved before anyone can take them. */
+static int give_back(hpa_t frame, unsigned order, uint64_t reserve)
 {
     spin_lock(&pool.lock);
     bool valid = is_used_block(frame, order);
@@ -164,9 +218,20 @@ int frame_free(hpa_t frame, unsigned order)
         uint64_t number = frame.value >> PAGE_SHIFT;
         pool.state[number] = FRAME_NO_HEAD;
         join_and_push(number, order);
+        pool.reserved_count += reserve;
     }
     spin_unlock(&pool.lock);
     return valid ? 0 : -EINVAL;
+}
+
+int frame_free(hpa_t frame, unsigned order)
+{
+    return give_back(frame, order, 0);
+}
+
+int frame_free_reserved(hpa_t frame, unsigned order)
+{
+    return give_back(frame, order, order <= FRAME_MAX_ORDER ? BIT(order) : 0);
 }
 
 uint64_t frames_free_count(void)
@@ -177,10 +242,28 @@ uint64_t frames_free_count(void)
     return count;
 }
 
+uint64_t frames_available_count(void)
+{
+    spin_lock(&pool.lock);
+    uint64_t count = pool.free_count - pool.reserved_count;
+    spin_unlock(&pool.lock);
+    return count;
+}
+
 uint64_t frames_total_count(void)
 {
     spin_lock(&pool.lock);
     uint64_t count = pool.total_count;
+    spin_unlock(&pool.lock);
+    return count;
+}
+
+uint64_t frames_free_blocks(unsigned order)
+{
+    if (order > FRAME_MAX_ORDER)
+        return 0;
+    spin_lock(&pool.lock);
+    uint64_t count = pool.blocks[order];
     spin_unlock(&pool.lock);
     return count;
 }

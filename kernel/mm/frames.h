@@ -20,16 +20,38 @@ void frames_init(uint8_t *metadata, hpa_t end);
  * what lies at or above the `end` of frames_init is left out. Frame 0 is never handed out. */
 void frames_add(hpa_t start, hpa_t end);
 
-/* Takes 2^order frames, aligned to their size and zeroed. Returns 0, or -ENOMEM. */
+/* Takes 2^order frames, aligned to their size and zeroed. Returns 0, or -ENOMEM: no block of that
+ * size is free, or so many frames are not free beside the reserved ones. */
 MUST_CHECK int frame_alloc(unsigned order, hpa_t *frame);
 
-/* Gives back what frame_alloc gave, with the same order. Returns 0, or -EINVAL when the frame was
- * not handed out with that order (a double free, say): a host bug that the caller must report. */
+/* Gives back what frame_alloc or frame_alloc_reserved gave, with the same order. Returns 0, or
+ * -EINVAL when the frame was not handed out with that order (a double free, say): a host bug that
+ * the caller must report. */
 int frame_free(hpa_t frame, unsigned order);
 
-/* How many 4 KiB frames are free, and how many there are at all. */
+/* A reservation counts free frames that frame_alloc leaves alone; which ones they will be is open.
+ * Reserves `count` frames: 0, or -ENOMEM when fewer are free and not reserved yet. */
+MUST_CHECK int frames_reserve(uint64_t count);
+
+/* Ends a reservation of `count` frames. More than are reserved is a host bug and traps (#UD). */
+void frames_unreserve(uint64_t count);
+
+/* As frame_alloc, but out of the reserved frames, of which there are 2^order fewer then. The caller
+ * must have reserved so many; a single frame always comes then, -ENOMEM means that no larger block
+ * is free. */
+MUST_CHECK int frame_alloc_reserved(unsigned order, hpa_t *frame);
+
+/* As frame_free; the frames are reserved again at once, so that nobody takes them in between. */
+int frame_free_reserved(hpa_t frame, unsigned order);
+
+/* How many 4 KiB frames are free (reserved ones too), how many of them are not reserved, and how
+ * many there are at all. */
 uint64_t frames_free_count(void);
+uint64_t frames_available_count(void);
 uint64_t frames_total_count(void);
+
+/* How many free blocks of 2^order frames there are that are part of no larger one. */
+uint64_t frames_free_blocks(unsigned order);
 
 /* The same for callers that want one zeroed page by pointer; NULL when memory is out. Freeing what
  * page_alloc did not hand out, NULL included, traps (#UD). */

@@ -19,7 +19,9 @@
 
 static struct boot_range reserved[BOOT_MODULES_MAX + 4];
 static size_t reserved_count;
+static bool has_low_page;
 static struct boot_range usable[RANGES_MAX];
+static const struct boot_info *boot;
 
 static void reserve(uint64_t start, uint64_t end)
 {
@@ -41,7 +43,8 @@ static hpa_t take_low_page(int count)
         if (usable[i].start < end && end - PAGE_SIZE >= PAGE_SIZE)
             page = MAX(page, end - PAGE_SIZE);
     }
-    if (page)
+    has_low_page = page != 0;
+    if (has_low_page)
         reserve(page, page + PAGE_SIZE);
     return HPA(page);
 }
@@ -91,6 +94,7 @@ static int map_ram(const struct boot_info *info, struct boot_range image)
 int memory_init(const struct boot_info *info, struct boot_range image, hpa_t *low_page,
                 char error[MEMORY_ERROR_MAX])
 {
+    boot = info;
     reserve(image.start, image.end);
     for (uint32_t i = 0; i < info->module_count; i++)
         reserve(info->modules[i].range.start, info->modules[i].range.end);
@@ -114,4 +118,23 @@ int memory_init(const struct boot_info *info, struct boot_range image, hpa_t *lo
              (unsigned long long)(frames_total_count() * PAGE_SIZE / MIB), count,
              (unsigned long long)usable[count - 1].end);
     return 0;
+}
+
+const struct boot_info *memory_boot_info(void)
+{
+    return boot;
+}
+
+/* As memory_init reserved them. */
+bool memory_reserved(size_t number, enum memory_use *use, struct boot_range *range)
+{
+    size_t behind_modules = 1 + boot->module_count;
+    if (number >= reserved_count)
+        return false;
+    *range = reserved[number];
+    *use = number == 0                                ? MEMORY_IMAGE
+           : number < behind_modules                  ? MEMORY_MODULE
+           : number == behind_modules && has_low_page ? MEMORY_TRAMPOLINE
+                                                      : MEMORY_METADATA;
+    return true;
 }

@@ -68,7 +68,7 @@ static uint64_t *entry_for(uint64_t virtual, unsigned level, bool *covered)
 
 static int map(uint64_t virtual, uint64_t physical, uint64_t size, uint64_t rights)
 {
-    uint64_t bits = PTE_PRESENT | (rights & (PAGING_WRITE | PAGING_UNCACHED)) |
+    uint64_t bits = PTE_PRESENT | (rights & (PAGING_WRITE | PAGING_COMBINED | PAGING_UNCACHED)) |
                     (rights & PAGING_EXECUTE ? 0 : PTE_NX);
     while (size > 0) {
         unsigned level = leaf_level(virtual, physical, size);
@@ -108,16 +108,35 @@ const void *paging_map_readable(hpa_t physical, size_t size)
     return phys_to_virt(physical);
 }
 
-volatile void *paging_map_device(hpa_t physical, size_t size)
+/* The end of what an entry can hold: bits beyond it are reserved and would fault. */
+static uint64_t device_end(void)
+{
+    return MIN(BIT(cpuid(0x80000008, 0).eax & 0xff), PHYSICAL_MAX);
+}
+
+static volatile void *map_device(hpa_t physical, size_t size, uint64_t caching)
 {
     uint64_t start = ALIGN_DOWN(physical.value, PAGE_SIZE);
-    uint64_t length = ALIGN_UP(physical.value + size, PAGE_SIZE) - start;
+    uint64_t end = physical.value + size;
+    if (end < physical.value || end > device_end())
+        return NULL;
+    uint64_t length = ALIGN_UP(end, PAGE_SIZE) - start;
     spin_lock(&lock);
     uint64_t virtual = devices_next;
     devices_next += length;
-    int error = map(virtual, start, length, PAGING_WRITE | PAGING_UNCACHED);
+    int error = map(virtual, start, length, PAGING_WRITE | caching);
     spin_unlock(&lock);
     return error ? NULL : (volatile void *)(virtual + (physical.value - start));
+}
+
+volatile void *paging_map_device(hpa_t physical, size_t size)
+{
+    return map_device(physical, size, PAGING_UNCACHED);
+}
+
+volatile void *paging_map_video(hpa_t physical, size_t size)
+{
+    return map_device(physical, size, PAGING_COMBINED);
 }
 
 static int map_image_part(const char *start, const char *end, uint64_t rights)

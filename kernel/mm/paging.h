@@ -9,6 +9,7 @@
 #include "kernel/lib/types.h"
 
 #define PAGING_WRITE    BIT(1)
+#define PAGING_COMBINED BIT(3) /* write-combining: entry 1 of IA32_PAT, see cpu_protect */
 #define PAGING_UNCACHED BIT(4)
 #define PAGING_EXECUTE  BIT(62) /* ours: turned into the absence of NX */
 
@@ -31,7 +32,11 @@ MUST_CHECK int paging_map(uint64_t virtual, hpa_t physical, uint64_t size, uint6
  * pointer, or NULL. */
 const void *paging_map_readable(hpa_t physical, size_t size);
 
-/* Maps device registers, uncached and writable. Returns the pointer, or NULL. */
+/* Maps device registers, uncached and writable. Returns the pointer, or NULL: no memory, or beyond
+ * the processor's physical addresses. */
 volatile void *paging_map_device(hpa_t physical, size_t size);
+
+/* The same for video memory, write-combining: what is written may wait until an SFENCE. */
+volatile void *paging_map_video(hpa_t physical, size_t size);
 
 #endif
