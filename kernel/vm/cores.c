@@ -206,9 +206,9 @@ int cores_enable_vmx(char error[VMX_ERROR_MAX])
     return 0;
 }
 
-void cores_prepare(const struct options *options)
+int cores_prepare(const struct options *options)
 {
-    sched_init(members, member_count, time_us_to_ticks(options->slice_us));
+    return sched_init(members, member_count, time_us_to_ticks(options->slice_us));
 }
 
 void cores_run(void)

@@ -19,8 +19,8 @@ void cores_tour(void);
  * is the boot processor, returns its error with one line in `error`. */
 MUST_CHECK int cores_enable_vmx(char error[VMX_ERROR_MAX]);
 
-/* Prepares the scheduler for guests on the cores that are in VMX operation. */
-void cores_prepare(const struct options *options);
+/* Prepares the scheduler for guests on the cores that are in VMX operation. 0 or -ENOMEM. */
+MUST_CHECK int cores_prepare(const struct options *options);
 
 /* Lets all cores run guests, this one included, until the last guest has ended. Afterwards all have
  * left VMX operation, and the others have halted. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* CPUID as a guest sees it (SDM Vol. 2A): the processor's answer through an allow-list. What is not
- * named here is 0: VMX, SMX, SVM and SGX; the local APIC, MTRRs, machine check and performance
- * monitoring, which guests do not have; RDRAND and RDSEED, which exit. */
+ * named here is 0: VMX, SMX, SVM and SGX; MTRRs, machine check and performance monitoring, which
+ * guests do not have; RDRAND and RDSEED, which exit. The local APIC is there on any processor. */
 #include <atoll/abi.h>
 #include <string.h>
 
@@ -22,6 +22,7 @@
 #define LEAF1_EDX (BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | \
                    BIT(11) | BIT(13) | BIT(15) | BIT(17) | BIT(19) | BIT(23) | BIT(24) | BIT(25) | \
                    BIT(26))
+#define LEAF1_ECX_OWN      (CPUID_1_ECX_HYPERVISOR | CPUID_1_ECX_X2APIC | CPUID_1_ECX_TSC_DEADLINE)
 #define LEAF1_EBX_CLFLUSH  0xff00u
 #define LEAF1_ECX_AVX_BITS (BIT(12) | BIT(28) | BIT(29)) /* FMA AVX F16C */
 
@@ -33,6 +34,7 @@
 /* CPUID.7.0:ECX: UMIP GFNI VAES VPCLMULQDQ RDPID; AVX-512: VBMI VBMI2 VNNI BITALG VPOPCNTDQ */
 #define LEAF7_ECX        (BIT(2) | BIT(8) | BIT(9) | BIT(10) | BIT(22))
 #define LEAF7_ECX_AVX512 (BIT(1) | BIT(6) | BIT(11) | BIT(12) | BIT(14))
+#define LEAF6_EAX        BIT(2) /* the APIC's timer always runs */
 #define LEAF7_EDX        BIT(4) /* fast short REP MOV */
 #define LEAF7_EBX_AVX2   BIT(5)
 #define LEAF7_EBX_INVPCID BIT(10)
@@ -52,8 +54,8 @@ static struct cpuid leaf_1(const struct vcpu *vcpu, struct cpuid host)
     struct cpuid r = {
         .eax = host.eax,
         .ebx = (host.ebx & LEAF1_EBX_CLFLUSH) | vcpu->vm->config.vcpus << 16 | vcpu->index << 24,
-        .ecx = (host.ecx & LEAF1_ECX) | (uint32_t)CPUID_1_ECX_HYPERVISOR,
-        .edx = host.edx & LEAF1_EDX,
+        .ecx = (host.ecx & LEAF1_ECX) | (uint32_t)LEAF1_ECX_OWN,
+        .edx = (host.edx & LEAF1_EDX) | (uint32_t)CPUID_1_EDX_APIC,
     };
     if (!xsave)
         r.ecx &= ~(uint32_t)CPUID_1_ECX_XSAVE;
@@ -135,9 +137,8 @@ static struct cpuid leaf_81(struct cpuid host)
 
 static struct cpuid leaf_15(void)
 {
-    uint64_t hz = time_tsc_hz();
-    uint32_t factor = (uint32_t)(hz >> 32) + 1;
-    return (struct cpuid){.eax = 1, .ebx = factor, .ecx = (uint32_t)(hz / factor)};
+    uint32_t factor = time_tsc_per_crystal();
+    return (struct cpuid){.eax = 1, .ebx = factor, .ecx = (uint32_t)(time_tsc_hz() / factor)};
 }
 
 static struct cpuid leaf_atoll(const struct vcpu *vcpu, uint32_t leaf)
@@ -151,6 +152,9 @@ static struct cpuid leaf_atoll(const struct vcpu *vcpu, uint32_t leaf)
         memcpy(&r.edx, signature + 8, 4);
     } else if (leaf == ATOLL_CPUID_INFO) {
         r = (struct cpuid){ATOLL_ABI_VERSION, vcpu->vm->id, vcpu->index, vcpu->vm->config.vcpus};
+    } else if (leaf == ATOLL_CPUID_FEATURES) {
+        r.eax = (vmx_features_of_all()->unrestricted_guest ? ATOLL_FEATURE_INIT_SIPI : 0) |
+                (vmx_apicv() ? ATOLL_FEATURE_APICV : 0);
     }
     return r;
 }
@@ -177,6 +181,8 @@ static struct cpuid filter(const struct vcpu *vcpu, uint32_t leaf, uint32_t subl
     case 4: /* caches, shared with no one */
         host.eax &= 0x3fff;
         return host;
+    case 6:
+        return (struct cpuid){.eax = LEAF6_EAX};
     case 7:
         return leaf_7(subleaf, host);
     case 0xb:

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Guest images: ELF-64 (System V ABI, chapters 4 and 5) with a PVH entry note (Xen's
- * docs/misc/pvh.pandoc, <xen/elfnote.h>). The file is hostile: every offset in it is checked by
- * in_file before it is followed, and headers are copied out, for they may lie unaligned. */
+ * docs/misc/pvh.pandoc, <xen/elfnote.h>). */
 #include "kernel/vm/elf_image.h"
 
-#include <elf.h>
 #include <linux/errno.h>
 #include <string.h>
 #include <xen/elfnote.h>
-#include "kernel/lib/format.h"
-
-/* Bounds the work: a linker makes a handful of program headers. */
-#define PROGRAM_HEADERS_MAX 64
 
 #define XEN_NOTE_NAME "Xen" /* with its NUL */
 #define ENTRY_LIMIT   (1ull << 32)
@@ -19,69 +13,11 @@
 typedef unsigned long long ull; /* for %llx */
 
 struct reader {
-    const uint8_t *bytes;
-    size_t size;
+    struct elf_file file;
     uint64_t ram_size;
-    char *error;
 };
 
-#define REFUSE(reader, ...) (snprintf((reader)->error, ELF_ERROR_MAX, __VA_ARGS__), -EINVAL)
-
-static bool in_file(const struct reader *file, uint64_t offset, uint64_t size)
-{
-    return offset <= file->size && size <= file->size - offset;
-}
-
-static int check_identity(const struct reader *file, const Elf64_Ehdr *header)
-{
-    const struct {
-        const char *what;
-        ull value, wanted;
-    } rules[] = {
-        {"class", header->e_ident[EI_CLASS], ELFCLASS64},
-        {"byte order", header->e_ident[EI_DATA], ELFDATA2LSB},
-        {"identification version", header->e_ident[EI_VERSION], EV_CURRENT},
-        {"type", header->e_type, ET_EXEC},
-        {"machine", header->e_machine, EM_X86_64},
-        {"version", header->e_version, EV_CURRENT},
-        {"header size", header->e_ehsize, sizeof(Elf64_Ehdr)},
-        {"program header size", header->e_phentsize, sizeof(Elf64_Phdr)},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
-        if (rules[i].value != rules[i].wanted)
-            return REFUSE(file, "ELF %s is 0x%llx, must be 0x%llx", rules[i].what, rules[i].value,
-                          rules[i].wanted);
-    return 0;
-}
-
-static int read_header(const struct reader *file, Elf64_Ehdr *header)
-{
-    if (file->size < SELFMAG || memcmp(file->bytes, ELFMAG, SELFMAG) != 0) {
-        snprintf(file->error, ELF_ERROR_MAX, "not an ELF file");
-        return -ENOEXEC;
-    }
-    if (file->size < sizeof(*header))
-        return REFUSE(file, "file of 0x%llx bytes is shorter than an ELF header", (ull)file->size);
-    memcpy(header, file->bytes, sizeof(*header));
-
-    int error = check_identity(file, header);
-    if (error != 0)
-        return error;
-    if (header->e_phnum > PROGRAM_HEADERS_MAX)
-        return REFUSE(file, "%u program headers, more than %u", header->e_phnum,
-                      PROGRAM_HEADERS_MAX);
-    if (!in_file(file, header->e_phoff, header->e_phnum * sizeof(Elf64_Phdr)))
-        return REFUSE(file, "%u program headers at 0x%llx lie outside the file of 0x%llx bytes",
-                      header->e_phnum, (ull)header->e_phoff, (ull)file->size);
-    return 0;
-}
-
-static Elf64_Phdr program_header(const struct reader *file, const Elf64_Ehdr *header, unsigned i)
-{
-    Elf64_Phdr program;
-    memcpy(&program, file->bytes + header->e_phoff + i * sizeof(program), sizeof(program));
-    return program;
-}
+#define REFUSE(reader, ...) elf_refuse(&(reader)->file, __VA_ARGS__)
 
 static uint64_t end_of(const struct elf_segment *segment)
 {
@@ -97,9 +33,9 @@ static int check_segment(const struct reader *file, unsigned index, const Elf64_
                       (ull)program->p_filesz, (ull)program->p_memsz);
     if (program->p_memsz == 0)
         return 0;
-    if (program->p_filesz > 0 && !in_file(file, program->p_offset, program->p_filesz))
+    if (program->p_filesz > 0 && !elf_in_file(&file->file, program->p_offset, program->p_filesz))
         return REFUSE(file, "segment %u: 0x%llx bytes at 0x%llx lie outside the file of 0x%llx",
-                      index, (ull)program->p_filesz, (ull)program->p_offset, (ull)file->size);
+                      index, (ull)program->p_filesz, (ull)program->p_offset, (ull)file->file.size);
     if (program->p_paddr > file->ram_size || program->p_memsz > file->ram_size - program->p_paddr)
         return REFUSE(file, "segment %u: 0x%llx bytes at 0x%llx lie outside RAM of 0x%llx bytes",
                       index, (ull)program->p_memsz, (ull)program->p_paddr, (ull)file->ram_size);
@@ -130,7 +66,7 @@ static int read_segments(const struct reader *file, const Elf64_Ehdr *header,
                          struct elf_image *image)
 {
     for (unsigned i = 0; i < header->e_phnum; i++) {
-        Elf64_Phdr program = program_header(file, header, i);
+        Elf64_Phdr program = elf_program_header(&file->file, header, i);
         if (program.p_type != PT_LOAD)
             continue;
         int error = check_segment(file, i, &program);
@@ -179,7 +115,7 @@ struct note {
 static int read_note(const struct reader *file, uint64_t offset, uint64_t end, uint64_t alignment,
                      struct note *note)
 {
-    memcpy(&note->header, file->bytes + offset, sizeof(note->header));
+    memcpy(&note->header, file->file.bytes + offset, sizeof(note->header));
     /* No sum wraps: offsets are below the file's size, sizes are of 32 bits. */
     note->name = offset + sizeof(note->header);
     uint64_t name_size = note->header.n_namesz, description_size = note->header.n_descsz;
@@ -195,7 +131,7 @@ static bool is_entry_note(const struct reader *file, const struct note *note)
 {
     return note->header.n_type == XEN_ELFNOTE_PHYS32_ENTRY &&
            note->header.n_namesz == sizeof(XEN_NOTE_NAME) &&
-           memcmp(file->bytes + note->name, XEN_NOTE_NAME, sizeof(XEN_NOTE_NAME)) == 0;
+           memcmp(file->file.bytes + note->name, XEN_NOTE_NAME, sizeof(XEN_NOTE_NAME)) == 0;
 }
 
 static int read_entry(const struct reader *file, const struct note *note, uint64_t *entry)
@@ -204,7 +140,7 @@ static int read_entry(const struct reader *file, const struct note *note, uint64
     if (size != sizeof(uint32_t) && size != sizeof(uint64_t))
         return REFUSE(file, "PHYS32_ENTRY note has 0x%x bytes, must have 4 or 8", size);
     *entry = 0;
-    memcpy(entry, file->bytes + note->description, size); /* little-endian, as is the file */
+    memcpy(entry, file->file.bytes + note->description, size); /* little-endian, as is the file */
     if (*entry >= ENTRY_LIMIT)
         return REFUSE(file, "entry 0x%llx of the PHYS32_ENTRY note is beyond 32 bits", (ull)*entry);
     return 0;
@@ -214,9 +150,9 @@ static int read_entry(const struct reader *file, const struct note *note, uint64
 static int search_notes(const struct reader *file, unsigned index, const Elf64_Phdr *program,
                         uint64_t *entry)
 {
-    if (!in_file(file, program->p_offset, program->p_filesz))
+    if (!elf_in_file(&file->file, program->p_offset, program->p_filesz))
         return REFUSE(file, "notes %u: 0x%llx bytes at 0x%llx lie outside the file of 0x%llx",
-                      index, (ull)program->p_filesz, (ull)program->p_offset, (ull)file->size);
+                      index, (ull)program->p_filesz, (ull)program->p_offset, (ull)file->file.size);
 
     /* The gABI aligns to 8 in 64-bit files, the tools to 4 unless the header says 8. */
     uint64_t alignment = program->p_align == 8 ? 8 : 4;
@@ -251,7 +187,7 @@ static int find_entry(const struct reader *file, const Elf64_Ehdr *header, struc
     uint64_t entry = 0;
     int found = 0;
     for (unsigned i = 0; i < header->e_phnum && found == 0; i++) {
-        Elf64_Phdr program = program_header(file, header, i);
+        Elf64_Phdr program = elf_program_header(&file->file, header, i);
         if (program.p_type == PT_NOTE)
             found = search_notes(file, i, &program, &entry);
     }
@@ -269,12 +205,12 @@ static int find_entry(const struct reader *file, const Elf64_Ehdr *header, struc
 int elf_image_parse(const void *file, size_t file_size, uint64_t ram_size, struct elf_image *image,
                     char error[ELF_ERROR_MAX])
 {
-    const struct reader reader = {file, file_size, ram_size, error};
+    const struct reader reader = {{file, file_size, error}, ram_size};
     Elf64_Ehdr header;
 
     *image = (struct elf_image){0};
     error[0] = '\0';
-    int result = read_header(&reader, &header);
+    int result = elf_read_header(&reader.file, &header);
     if (result == 0)
         result = read_segments(&reader, &header, image);
     if (result == 0)

@@ -5,10 +5,9 @@
 #ifndef KERNEL_VM_ELF_IMAGE_H
 #define KERNEL_VM_ELF_IMAGE_H
 
-#include "kernel/lib/types.h"
+#include "kernel/vm/elf_file.h"
 
 #define ELF_SEGMENTS_MAX 16
-#define ELF_ERROR_MAX    160
 
 struct elf_segment {
     gpa_t address;        /* p_paddr */

@@ -11,6 +11,12 @@
 #include "kernel/lib/x86_bits.h"
 #include "kernel/log.h"
 #include "kernel/vm/exit_log.h"
+#include "kernel/vm/hvt.h"
+#include "kernel/vm/sched.h"
+#include "kernel/vm/signals.h"
+#include "kernel/vm/trace.h"
+
+uint32_t exits_watched;
 
 #define INITS_MAX 4 /* exits by INIT at one and the same instruction */
 
@@ -18,6 +24,7 @@ static enum exit_action exception(struct vcpu *vcpu, const struct vm_exit *exit)
 {
     unsigned vector = exit->interruption_info & INFO_VECTOR;
     if (INFO_TYPE(exit->interruption_info) == EVENT_NMI) {
+        signals_exited();
         vmx_unblock_nmis(&vcpu->vmx);
         __asm__ volatile("int $2"); /* the host's NMI: its handler's IRET unblocks the next one */
         return ACTION_HOST;
@@ -30,18 +37,31 @@ static enum exit_action exception(struct vcpu *vcpu, const struct vm_exit *exit)
     return ACTION_REFLECT;
 }
 
-static enum exit_action ept_violation(struct vcpu *vcpu, const struct vm_exit *exit)
+/* The first touch of a page brings it in; anything else is the guest's error. */
+static enum exit_action ept_violation(struct vcpu *vcpu, struct vm_exit *exit)
 {
     char decoded[LOG_LINE_MAX];
+    exit->kind = stats_place_slot(vcpu->stats, exit->guest_physical);
+    if (guest_memory_fault(&vcpu->vm->memory, GPA(exit->guest_physical),
+                           exit->qualification & EPT_RWX) == 0)
+        return ACTION_RETRY;
     vmx_exit_describe(decoded, sizeof decoded, exit, vcpu->vmx.gpr);
-    vm_stop(vcpu, STOP_EPT_VIOLATION, exit, "%s", decoded);
+    vm_stop(vcpu, STOP_EPT_VIOLATION, exit, "%s%s",
+            vcpu->vm->hvt ? "host/guest translation fault: " : "", decoded);
     return ACTION_STOP;
 }
 
+/* CR8 is the APIC's TPR. With APIC virtualisation it does not exit. */
 static enum exit_action cr_access(struct vcpu *vcpu, const struct vm_exit *exit)
 {
+    uint8_t cr8 = vapic_cr8(&vcpu->apic);
+    vcpu->vmx.cr8 = cr8;
     switch (vmx_cr_access(&vcpu->vmx, exit)) {
     case 0:
+        if (vcpu->vmx.cr8 != cr8) {
+            vapic_set_cr8(&vcpu->apic, (uint8_t)vcpu->vmx.cr8);
+            vcpu->attention = true;
+        }
         return ACTION_RESUME;
     case -EOPNOTSUPP:
         vm_stop(vcpu, STOP_UNSUPPORTED_MODE, exit,
@@ -62,18 +82,37 @@ static enum exit_action xsetbv_handle(struct vcpu *vcpu)
     return vmx_write_xcr0(&vcpu->vmx, value, cpu_xcr0_supported()) ? ACTION_GP : ACTION_RESUME;
 }
 
-/* Without interrupts of its own, a guest that halts has nothing to wait for. */
 static enum exit_action hlt(struct vcpu *vcpu, const struct vm_exit *exit)
 {
-    vm_stop(vcpu, STOP_HALTED_FOREVER, exit, "HLT with RFLAGS.IF=%u, and no interrupt can come",
-            vmx_interrupts_enabled(&vcpu->vmx));
-    return ACTION_STOP;
+    if (vcpu->vm->hvt)
+        return hvt_refuse(vcpu, exit);
+    sched_wait_interrupt(vcpu);
+    return ACTION_SLEEP;
+}
+
+/* An interrupt or NMI window is open now: interrupts_deliver closes it. */
+static enum exit_action window(struct vcpu *vcpu)
+{
+    vcpu->attention = true;
+    return ACTION_HOST;
+}
+
+/* With APIC virtualisation, the write of a self-IPI that the processor does not carry out itself: a
+ * vector below 16 (SDM 29.5). The value lies in the page. */
+static enum exit_action apic_write_exit(struct vcpu *vcpu, const struct vm_exit *exit)
+{
+    uint32_t offset = exit->qualification & (PAGE_SIZE - 1) & ~0xfu;
+    uint32_t value;
+    __builtin_memcpy(&value, vcpu->vmx.apic_page + offset, sizeof value);
+    return apic_write(vcpu, VAPIC_MSR_FIRST + offset / 16, value) == ACTION_STOP ? ACTION_STOP
+                                                                                : ACTION_HOST;
 }
 
 /* An INIT is for the core, and no guest is reset by it. The exit takes it away (SDM 25.2), but not
  * on every machine: Bochs 2.7 delivers it again at each entry. Then the core is started anew. */
 static enum exit_action init_signal(struct vcpu *vcpu, const struct vm_exit *exit)
 {
+    signals_exited();
     vcpu->inits = exit->rip == vcpu->init_rip ? vcpu->inits + 1 : 1;
     vcpu->init_rip = exit->rip;
     if (vcpu->inits < INITS_MAX)
@@ -90,7 +129,13 @@ static enum exit_action stop(struct vcpu *vcpu, enum stop_reason reason, const s
     return ACTION_STOP;
 }
 
-static enum exit_action entry_failed(struct vcpu *vcpu, const struct vm_exit *exit)
+static enum exit_action unexpected(struct vcpu *vcpu, struct vm_exit *exit)
+{
+    exit->kind = MIN(exit->kind, EXIT_REASONS - 1u); /* it may have no slot of its own */
+    return stop(vcpu, STOP_UNHANDLED_EXIT, exit);
+}
+
+static enum exit_action entry_failed(struct vcpu *vcpu, struct vm_exit *exit)
 {
     switch (exit->reason) {
     case EXIT_ENTRY_FAIL_GUEST_STATE:
@@ -100,25 +145,25 @@ static enum exit_action entry_failed(struct vcpu *vcpu, const struct vm_exit *ex
     case EXIT_ENTRY_FAIL_MACHINE_CHECK:
         return stop(vcpu, STOP_ENTRY_FAIL_MCE, exit);
     default:
-        return stop(vcpu, STOP_UNHANDLED_EXIT, exit);
+        return unexpected(vcpu, exit);
     }
 }
 
-static enum exit_action dispatch(struct vcpu *vcpu, const struct vm_exit *exit)
+static enum exit_action dispatch(struct vcpu *vcpu, struct vm_exit *exit)
 {
     switch (exit->reason) {
     case EXIT_VMCALL:
-        return hypercall_handle(vcpu);
+        return hypercall_handle(vcpu, exit);
     case EXIT_CPUID:
         cpuid_handle(vcpu);
         return ACTION_RESUME;
-    case EXIT_PREEMPTION_TIMER:
-        vcpu->yielded = true;
-        return ACTION_YIELD;
+    case EXIT_PREEMPTION_TIMER: /* the scheduler knows what for */
+        return ACTION_HOST;
     case EXIT_EXTERNAL_INTERRUPT:
         interrupt_handle(exit->interruption_info & INFO_VECTOR);
         return ACTION_HOST;
     case EXIT_IO:
+        exit->kind = stats_port_slot(vcpu->stats, VMX_IO_PORT(exit->qualification));
         return io_handle(vcpu, exit);
     case EXIT_RDMSR:
         return msr_read_handle(vcpu);
@@ -132,6 +177,11 @@ static enum exit_action dispatch(struct vcpu *vcpu, const struct vm_exit *exit)
         return ept_violation(vcpu, exit);
     case EXIT_HLT:
         return hlt(vcpu, exit);
+    case EXIT_INTERRUPT_WINDOW:
+    case EXIT_NMI_WINDOW:
+        return window(vcpu);
+    case EXIT_APIC_WRITE:
+        return apic_write_exit(vcpu, exit);
     case EXIT_PAUSE:
         vcpu->yielded = true;
         return ACTION_YIELD;
@@ -179,7 +229,7 @@ static enum exit_action dispatch(struct vcpu *vcpu, const struct vm_exit *exit)
     case EXIT_EPT_MISCONFIGURATION:
         return stop(vcpu, STOP_EPT_MISCONFIG, exit);
     default:
-        return stop(vcpu, STOP_UNHANDLED_EXIT, exit);
+        return unexpected(vcpu, exit);
     }
 }
 
@@ -195,6 +245,7 @@ static bool is_instruction(uint32_t reason)
     case EXIT_WRMSR:
     case EXIT_CR_ACCESS:
     case EXIT_PAUSE:
+    case EXIT_HLT:
     case EXIT_XSETBV:
     case EXIT_INVD:
     case EXIT_WBINVD:
@@ -220,20 +271,17 @@ static void finish(struct vcpu *vcpu, const struct vm_exit *exit, enum exit_acti
         vmx_inject_exception(&vcpu->vmx, EXCEPTION_GP, 0);
         break;
     case ACTION_REFLECT:
+    case ACTION_RETRY:
     case ACTION_HOST:
     case ACTION_STOP:
         break;
     }
 }
 
-void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
+void exit_handle(struct vcpu *vcpu, struct vm_exit *exit)
 {
-    uint64_t start = exit_log_on ? rdtsc() : 0;
-    struct vm *vm = vcpu->vm;
-    if (__builtin_expect(exit->reason < EXIT_REASONS, 1))
-        vm->exits[exit->reason]++;
     uint64_t gpr[VMX_REGISTERS]; /* as they were: the log decodes the exit by them */
-    if (__builtin_expect(exit_log_on, 0))
+    if (__builtin_expect(exits_watched, 0))
         __builtin_memcpy(gpr, vcpu->vmx.gpr, sizeof gpr);
 
     enum exit_action action =
@@ -242,6 +290,6 @@ void exit_handle(struct vcpu *vcpu, const struct vm_exit *exit)
         vmx_redeliver_event(&vcpu->vmx, exit);
     finish(vcpu, exit, action);
 
-    if (__builtin_expect(exit_log_on, 0) && exit_log_wants(exit->reason))
-        exit_log_line(vcpu, exit, gpr, action, rdtsc() - start);
+    if (__builtin_expect(exits_watched & WATCH_LOG, 0) && exit_log_wants(exit->reason))
+        exit_log_line(vcpu, exit, gpr, action, (uint32_t)rdtsc() - exit->tsc);
 }

@@ -3,6 +3,7 @@
  * machine's reset ports reset the guest, which ends it. String I/O is refused with #GP: it would
  * need a walk of the guest's page tables for every element. */
 #include "kernel/vm/exits.h"
+#include "kernel/vm/hvt.h"
 
 #define PORT_KEYBOARD 0x64
 #define PORT_SYSTEM_A 0x92
@@ -28,6 +29,8 @@ static bool is_reset(uint16_t port, uint32_t value)
 enum exit_action io_handle(struct vcpu *vcpu, const struct vm_exit *exit)
 {
     uint64_t *rax = &vcpu->vmx.gpr[VMX_RAX];
+    if (vcpu->vm->hvt)
+        return hvt_io(vcpu, exit);
     struct vmx_io io = vmx_exit_io(exit->qualification);
     if (io.string)
         return ACTION_GP;

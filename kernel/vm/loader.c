@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Loading a guest: memory first, then the image, then rights. EPT maps nothing writable and
- * executable where the image says otherwise: text is RX, read-only data R, data RW. RAM that no
- * segment covers is the guest's own business. */
+/* Loading a guest: memory first, then rights, then the bytes that its file has; the rest of the
+ * image is zero until it is touched. EPT maps nothing writable and executable where the image says
+ * otherwise: text is RX, read-only data R, data RW. RAM that no segment covers is the guest's own
+ * business. */
 #include "kernel/vm/loader.h"
 
 #include "kernel/lib/format.h"
@@ -10,51 +11,36 @@
 #include "kernel/vm/start_info.h"
 #include "vmx/vmx.h"
 
-/* The end of the highest segment, to whole pages. */
-static uint64_t image_end(const struct elf_image *image)
+/* The rights of whole pages; neighbours may share one, which then has those of both. */
+static int set_rights(struct guest_memory *memory, const struct elf_image *image)
 {
-    const struct elf_segment *last = &image->segments[image->segment_count - 1];
-    return ALIGN_UP(last->address.value + last->memory_size, PAGE_SIZE);
-}
-
-/* What all segments together want of a page: neighbours may share one. */
-static uint8_t page_access(const struct elf_image *image, uint64_t page)
-{
-    uint8_t access = 0;
+    struct guest_region regions[ELF_SEGMENTS_MAX];
+    _Static_assert(ELF_SEGMENTS_MAX <= GUEST_REGIONS_MAX, "each segment gets its region");
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct elf_segment *s = &image->segments[i];
-        if (page + PAGE_SIZE <= s->address.value || page >= s->address.value + s->memory_size)
-            continue;
-        access |= EPT_READ | (s->writable ? EPT_WRITE : 0) | (s->executable ? EPT_EXECUTE : 0);
+        regions[i] = (struct guest_region){
+            .start = ALIGN_DOWN(s->address.value, PAGE_SIZE),
+            .end = ALIGN_UP(s->address.value + s->memory_size, PAGE_SIZE),
+            .access = EPT_READ | (s->writable ? EPT_WRITE : 0) | (s->executable ? EPT_EXECUTE : 0),
+        };
     }
-    return access;
-}
-
-static int protect(struct guest_memory *memory, const struct elf_image *image)
-{
-    uint64_t page = ALIGN_DOWN(image->segments[0].address.value, PAGE_SIZE);
-    for (; page < image_end(image); page += PAGE_SIZE) {
-        uint8_t access = page_access(image, page);
-        int error = access ? ept_protect(&memory->ept, GPA(page), PAGE_SIZE, access) : 0;
-        if (error)
-            return error;
-    }
-    return 0;
+    return guest_memory_set_regions(memory, regions, image->segment_count, EPT_RWX);
 }
 
 static int fill(struct guest_memory *memory, const struct elf_image *image, const char *file)
 {
     for (uint32_t i = 0; i < image->segment_count; i++) {
         const struct elf_segment *s = &image->segments[i];
-        int error = guest_write(memory, s->address, file + s->file_offset, s->file_size);
+        int error = guest_load_bytes(memory, s->address, file + s->file_offset, s->file_size);
         if (error)
             return error;
     }
-    return protect(memory, image);
+    return 0;
 }
 
 int guest_load(struct guest_memory *memory, const struct vm_config *config, const void *file,
-               size_t size, gpa_t *entry, gpa_t *start_info, char error[LOADER_ERROR_MAX])
+               size_t size, uint64_t extra, gpa_t *entry, gpa_t *start_info,
+               char error[LOADER_ERROR_MAX])
 {
     struct elf_image image;
     _Static_assert(ELF_ERROR_MAX <= LOADER_ERROR_MAX, "the image's error fits");
@@ -62,16 +48,21 @@ int guest_load(struct guest_memory *memory, const struct vm_config *config, cons
     int status = elf_image_parse(file, size, low, &image, error);
     if (status)
         return status;
-    status = guest_memory_create(memory, config->memory, vmx_ept_max_order(), image_end(&image));
+    status = guest_memory_create(memory, config->memory, GUEST_WITH_HOLE, vmx_ept_max_order(),
+                                 extra);
     if (status) {
         snprintf(error, LOADER_ERROR_MAX, "mem=%lluK: not enough memory, %llu KiB are free",
                  (unsigned long long)(config->memory / KIB),
-                 (unsigned long long)(frames_free_count() * PAGE_SIZE / KIB));
+                 (unsigned long long)(frames_available_count() * PAGE_SIZE / KIB));
         return status;
     }
-    status = fill(memory, &image, file);
+    status = set_rights(memory, &image);
+    if (!status && config->eager)
+        guest_memory_map_all(memory); /* while nothing is there yet: the largest leaves fit */
     if (!status)
-        status = start_info_write(memory, &image, config->command_line, start_info);
+        status = fill(memory, &image, file);
+    if (!status)
+        status = start_info_write(memory, &image, config->command_line, config->vcpus, start_info);
     if (status) {
         snprintf(error, LOADER_ERROR_MAX, "mem=%lluK: no page is left beside the image for the "
                  "start information", (unsigned long long)(config->memory / KIB));

@@ -19,15 +19,23 @@
 #define NOBODY     UINT32_MAX
 #define POSTING    (UINT32_MAX - 1)
 #define SETTLE_US  500 /* the guest is back from its call by then, even if that is logged */
+#define EXIT_US    300 /* a signal that has made no exit by then met the core in root operation */
+#define TRIES      8
 
 static bool enabled;
 static _Atomic uint32_t sender = NOBODY; /* the core that is to send */
 static uint32_t target;                  /* the core that is to receive */
 static uint64_t wanted;
+static _Atomic bool exited; /* by the signal that was sent */
 
 void signals_enable(void)
 {
     enabled = true;
+}
+
+bool signals_enabled(void)
+{
+    return enabled;
 }
 
 static int post(uint64_t signal)
@@ -65,6 +73,24 @@ bool signals_request_restart(void)
     return error == 0;
 }
 
+void signals_exited(void)
+{
+    atomic_store_explicit(&exited, true, memory_order_relaxed);
+}
+
+/* In root operation the core takes an NMI itself and blocks an INIT (SDM 25.2), which Bochs 2.7 then
+ * drops. The guest that asked is to see an exit: sent until there is one. */
+static void send_until_exit(uint32_t apic, void send(uint32_t apic_id))
+{
+    atomic_store_explicit(&exited, false, memory_order_relaxed);
+    for (unsigned tries = 0; tries < TRIES; tries++) {
+        send(apic);
+        time_delay_us(EXIT_US);
+        if (atomic_load_explicit(&exited, memory_order_relaxed))
+            break;
+    }
+}
+
 void signals_serve(void)
 {
     if (atomic_load_explicit(&sender, memory_order_acquire) != cpu_index())
@@ -73,10 +99,10 @@ void signals_serve(void)
     time_delay_us(SETTLE_US);
     switch (wanted) {
     case ATOLL_PROBE_INIT:
-        apic_send_init(apic);
+        send_until_exit(apic, apic_send_init);
         break;
     case ATOLL_PROBE_NMI:
-        apic_send_nmi(apic);
+        send_until_exit(apic, apic_send_nmi);
         break;
     case ATOLL_PROBE_INTERRUPT:
         apic_send(apic, VECTOR_WAKE);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The PVH start information, laid out in one page: structure, memory map, command line. */
+/* The PVH start information, laid out in one page: structure, memory map, ACPI tables,
+ * command line. */
 #include "kernel/vm/start_info.h"
 
 #include <linux/errno.h>
@@ -9,14 +10,20 @@
 #include <xen/xen.h>
 #include <xen/arch-x86/hvm/start_info.h>
 
+#include "kernel/vm/guest_acpi.h"
 #include "kernel/vm/module_line.h"
 
 #define MEMORY_MAP_VERSION 1 /* of hvm_start_info: the first with a memory map */
 #define ENTRIES_MAX        4
 
-struct page {
+struct head {
     struct hvm_start_info info;
     struct hvm_memmap_table_entry map[ENTRIES_MAX];
+};
+
+struct page { /* a layout only: as a variable it would be too large for the stack */
+    struct head head;
+    _Alignas(16) uint8_t acpi[GUEST_ACPI_SIZE(VM_VCPUS_MAX)];
     char command_line[VM_COMMAND_LINE_MAX];
 };
 _Static_assert(sizeof(struct page) <= PAGE_SIZE, "start information is one page");
@@ -67,20 +74,38 @@ static uint32_t fill_map(struct hvm_memmap_table_entry map[ENTRIES_MAX],
     return count;
 }
 
-int start_info_write(const struct guest_memory *memory, const struct elf_image *image,
-                     const char *command_line, gpa_t *address)
+static int write_head(struct guest_memory *memory, uint64_t page)
 {
-    uint64_t at;
-    if (find_page(memory, image, &at))
+    struct head head = {0};
+    head.info.magic = XEN_HVM_START_MAGIC_VALUE;
+    head.info.version = MEMORY_MAP_VERSION;
+    head.info.cmdline_paddr = page + offsetof(struct page, command_line);
+    head.info.rsdp_paddr = page + offsetof(struct page, acpi);
+    head.info.memmap_paddr = page + offsetof(struct page, head.map);
+    head.info.memmap_entries = fill_map(head.map, memory, page);
+    return guest_write(memory, GPA(page), &head, sizeof head);
+}
+
+static int write_acpi(struct guest_memory *memory, uint64_t address, uint32_t vcpus)
+{
+    uint8_t tables[GUEST_ACPI_SIZE(VM_VCPUS_MAX)];
+    size_t size = guest_acpi_write(tables, sizeof tables, address, vcpus);
+
+    return size ? guest_write(memory, GPA(address), tables, size) : -EINVAL;
+}
+
+int start_info_write(struct guest_memory *memory, const struct elf_image *image,
+                     const char *command_line, uint32_t vcpus, gpa_t *address)
+{
+    uint64_t page;
+    if (find_page(memory, image, &page))
         return -ENOSPC;
-    struct page page;
-    memset(&page, 0, sizeof page);
-    page.info.magic = XEN_HVM_START_MAGIC_VALUE;
-    page.info.version = MEMORY_MAP_VERSION;
-    page.info.cmdline_paddr = at + offsetof(struct page, command_line);
-    page.info.memmap_paddr = at + offsetof(struct page, map);
-    page.info.memmap_entries = fill_map(page.map, memory, at);
-    memcpy(page.command_line, command_line, strnlen(command_line, VM_COMMAND_LINE_MAX - 1));
-    *address = GPA(at);
-    return guest_write(memory, *address, &page, sizeof page);
+    *address = GPA(page);
+    int error = write_head(memory, page);
+    if (!error)
+        error = write_acpi(memory, page + offsetof(struct page, acpi), vcpus);
+    if (!error) /* RAM is zeroed: a NUL stands behind it */
+        error = guest_write(memory, GPA(page + offsetof(struct page, command_line)), command_line,
+                            strnlen(command_line, VM_COMMAND_LINE_MAX - 1));
+    return error;
 }

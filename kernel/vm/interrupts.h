@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Interrupts of guests, between the virtual APIC, the scheduler and VMX: who sends, when they go
+ * in. */
+#ifndef KERNEL_VM_INTERRUPTS_H
+#define KERNEL_VM_INTERRUPTS_H
+
+#include "kernel/vm/vm.h"
+
+/* What a guest may name as the vector of an interrupt that it asks for: 32 to 255 (below are
+ * exceptions), or 0 for none. */
+static inline bool interrupts_may_ask_for(uint64_t vector)
+{
+    return vector == 0 || (vector >= 32 && vector <= 255);
+}
+
+/* From any core: an interrupt for a vCPU, whose VM the caller keeps from being given back. */
+void interrupts_post(struct vcpu *vcpu, uint8_t vector);
+
+/* The IPI that a vCPU sends; it is running. */
+void interrupts_send(struct vcpu *from, const struct vapic_ipi *ipi);
+
+/* On the core that has the vCPU: takes over what was posted. */
+void interrupts_collect(struct vcpu *vcpu);
+
+/* The same: its timer, if it is due. */
+void interrupts_run_timer(struct vcpu *vcpu);
+
+/* Before an entry of the bound vCPU with `attention`: what can be delivered is injected, for the
+ * rest a window is opened. */
+void interrupts_deliver(struct vcpu *vcpu);
+
+#endif
