@@ -16,16 +16,23 @@
 #include "kernel/mm/memory.h"
 #include "kernel/mm/paging.h"
 #include "kernel/mm/phys.h"
+#include "kernel/monitor/monitor.h"
+#include "kernel/monitor/terminal.h"
+#include "kernel/monitor/trace_end.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
+#include "kernel/screen/screen.h"
+#include "kernel/vm/console.h"
 #include "kernel/vm/cores.h"
 #include "kernel/vm/exit_log.h"
+#include "kernel/vm/guests.h"
 #include "kernel/vm/sched.h"
 #include "kernel/vm/signals.h"
 #include "kernel/vm/summary.h"
-#include "kernel/vm/vm.h"
+#include "kernel/vm/trace.h"
 
 #define ERROR_MAX 200
+#define LOG_ORDER 6 /* 256 KiB */
 _Static_assert(ERROR_MAX >= VMX_ERROR_MAX && ERROR_MAX >= MEMORY_ERROR_MAX, "any error fits");
 
 void kernel_main(uint32_t magic, uint32_t information);
@@ -82,14 +89,40 @@ static void report_option(const char *message)
     log_info("%s", message);
 }
 
+static struct uart serial;
+
+static size_t serial_put(const char *bytes, size_t size)
+{
+    return uart_put(&serial, bytes, size);
+}
+
+static void serial_flush(void)
+{
+    uart_flush(&serial);
+}
+
+static bool serial_get(uint8_t *byte)
+{
+    return uart_get(&serial, byte);
+}
+
 /* The serial port first: whoever is refused wants to read why. */
 static void start_log(void)
 {
-    static const struct log_sink serial = {uart_put, uart_flush};
+    static const struct terminal_line line = {serial_put, serial_flush, serial_get};
     options_parse(boot_info.command_line ? boot_info.command_line : "", &options, report_option);
-    if (uart_init(options.com_port, options.com_baud) == 0)
-        log_set_sink(&serial);
+    if (uart_init(&serial, options.com_port, options.com_baud) == 0) {
+        terminal_init(&line);
+        log_add_sink(&terminal_sink);
+    }
     log_info("Atoll " ATOLL_VERSION ", %s", boot_info.boot_loader ? boot_info.boot_loader : "");
+}
+
+static void enlarge_log(void)
+{
+    hpa_t ring;
+    if (frame_alloc(LOG_ORDER, &ring) == 0)
+        log_use_ring(phys_to_virt(ring), PAGE_SIZE << LOG_ORDER);
 }
 
 static void read_acpi(void)
@@ -126,22 +159,6 @@ static const char *start_apic(void)
     return NULL;
 }
 
-static void create_guests(void)
-{
-    uint64_t free = frames_free_count();
-    for (uint32_t i = 0; i < boot_info.module_count; i++) {
-        const struct boot_module *module = &boot_info.modules[i];
-        size_t size = module->range.end - module->range.start;
-        const void *file = paging_map_readable(HPA(module->range.start), size);
-        struct vm *vm = file ? vm_create(module->string, file, size) : NULL;
-        if (vm)
-            sched_add(&vm->vcpu);
-    }
-    log_info("%u of %u guests created, %llu of %llu MiB free", vms_alive(), boot_info.module_count,
-             (unsigned long long)(frames_free_count() * PAGE_SIZE / MIB),
-             (unsigned long long)(free * PAGE_SIZE / MIB));
-}
-
 /* A host bug on purpose: what a panic says must be seen to work. */
 static void selftest(void)
 {
@@ -176,23 +193,36 @@ void kernel_main(uint32_t magic, uint32_t information)
     if (cpu_stacks(this_cpu(), false))
         refuse("no memory for the boot processor's stacks");
     cpu_protect();
+    enlarge_log();
+    if (screen_init(&boot_info, !serial.base))
+        log_add_sink(&screen_sink);
     read_acpi();
     panic_set_hooks(smp_stop_others, end_panic);
     if ((reason = start_apic()) || (reason = start_time()))
         refuse(reason);
     cores_start(&acpi, &options, low_page);
     selftest();
+    vmx_use_apicv(options.apicv);
     if (options.tour)
         cores_tour();
     if (cores_enable_vmx(error))
         refuse(error);
-    cores_prepare(&options);
+    if (cores_prepare(&options))
+        refuse("no memory for the run queues");
+    if (options.shuffle)
+        sched_shuffle();
     exit_log_init(&options);
+    console_set_rate(options.console_rate);
+    if (trace_init(options.trace != TRACE_OFF))
+        log_info("no memory for the trace");
+    if (serial.base)
+        monitor_start(&options);
     if (options.tour)
         signals_enable();
-    create_guests();
+    guests_create(&boot_info);
     cores_run();
     log_flush(); /* room for the summary, however much the guests have said */
+    trace_dump_at_end(&options); /* before the last word: whoever reads that may switch off */
     summary_print();
     end(ONIDLE_POWEROFF);
 }

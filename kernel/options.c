@@ -4,6 +4,7 @@
 #include "kernel/options.h"
 #include "kernel/lib/format.h"
 #include "kernel/lib/parse.h"
+#include "kernel/lib/text.h"
 
 #include <linux/errno.h>
 #include <string.h>
@@ -18,35 +19,11 @@
 #define SLICE_DEFAULT_US  1000u
 #define SLICE_MIN_US      10u
 #define SLICE_MAX_US      1000000u
+#define CONTROL_MASK      0x1fu   /* of a letter: its control key */
+#define ESCAPE_DEFAULT    ('o' & CONTROL_MASK)
+#define CONSOLE_RATE_DEFAULT 100u
+#define CONSOLE_RATE_MAX  1000000u
 #define SHOWN             48 /* bytes of a word that a message shows */
-
-/* A piece of the command line, not NUL-terminated. */
-struct text {
-    const char *bytes;
-    size_t length;
-};
-
-static bool equals(struct text text, const char *wanted)
-{
-    return strlen(wanted) == text.length && memcmp(text.bytes, wanted, text.length) == 0;
-}
-
-/* Cuts `text` at the first `separator`: returns what stands before it and leaves in `*text` what
- * stands behind it. Without a separator, returns all and leaves NULL. */
-static struct text cut(struct text *text, char separator)
-{
-    struct text head = *text;
-
-    for (size_t i = 0; i < text->length; i++) {
-        if (text->bytes[i] != separator)
-            continue;
-        head.length = i;
-        *text = (struct text){text->bytes + i + 1, text->length - i - 1};
-        return head;
-    }
-    *text = (struct text){NULL, 0};
-    return head;
-}
 
 static int read_number(struct text text, uint64_t minimum, uint64_t maximum, uint64_t *number)
 {
@@ -78,12 +55,12 @@ static int add_log_name(struct options *options, struct text name)
 
 static int read_log(struct options *options, struct text value)
 {
-    if (!equals(cut(&value, ':'), "exits"))
+    if (!text_equals(text_cut(&value, ':'), "exits"))
         return -EINVAL;
     options->log_exits = true;
 
     while (value.bytes) {
-        int error = add_log_name(options, cut(&value, ','));
+        int error = add_log_name(options, text_cut(&value, ','));
         if (error)
             return error;
     }
@@ -106,10 +83,11 @@ static int read_onidle(struct options *options, struct text value)
         [ONIDLE_HALT] = "halt",
         [ONIDLE_POWEROFF] = "poweroff",
         [ONIDLE_REBOOT] = "reboot",
+        [ONIDLE_MONITOR] = "monitor",
     };
 
     for (size_t i = ONIDLE_HALT; i < ARRAY_SIZE(names); i++) {
-        if (equals(value, names[i])) {
+        if (text_equals(value, names[i])) {
             options->onidle = (enum onidle)i;
             return 0;
         }
@@ -117,7 +95,7 @@ static int read_onidle(struct options *options, struct text value)
     return -EINVAL;
 }
 
-static int read_com_port(struct options *options, struct text value)
+static int read_port(struct text value, uint16_t *number)
 {
     static const struct {
         const char *name;
@@ -125,25 +103,25 @@ static int read_com_port(struct options *options, struct text value)
     } ports[] = {{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8}, {"com4", 0x2e8}};
 
     for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
-        if (equals(value, ports[i].name)) {
-            options->com_port = ports[i].port;
+        if (text_equals(value, ports[i].name)) {
+            *number = ports[i].port;
             return 0;
         }
     }
     uint64_t port;
     int error = read_number(value, 1, 0x10000 - COM_PORTS, &port);
     if (!error)
-        options->com_port = (uint16_t)port;
+        *number = (uint16_t)port;
     return error;
 }
 
 static int read_com(struct options *options, struct text value)
 {
-    if (equals(value, "none")) {
+    if (text_equals(value, "none")) {
         options->com_port = 0;
         return 0;
     }
-    int error = read_com_port(options, cut(&value, ','));
+    int error = read_port(text_cut(&value, ','), &options->com_port);
     if (error || !value.bytes)
         return error;
 
@@ -155,6 +133,33 @@ static int read_com(struct options *options, struct text value)
         return -EINVAL;
     options->com_baud = (uint32_t)baud;
     return 0;
+}
+
+static int read_trace(struct options *options, struct text value)
+{
+    options->trace = text_equals(value, "log") ? TRACE_FRAMED : TRACE_PORT;
+    return options->trace == TRACE_FRAMED ? 0 : read_port(value, &options->trace_port);
+}
+
+/* Not a key that terminals send for something else: Backspace, Tab, Enter, Escape. */
+static int read_escape(struct options *options, struct text value)
+{
+    char key = value.length == 1 ? value.bytes[0] : '\0';
+    bool letter = key >= 'a' && key <= 'z' && key != 'h' && key != 'i' && key != 'j' && key != 'm';
+    if (!letter && key != ']' && key != '\\' && key != '^' && key != '_')
+        return -EINVAL;
+    options->escape = (uint8_t)key & CONTROL_MASK;
+    return 0;
+}
+
+static int read_console_rate(struct options *options, struct text value)
+{
+    uint64_t rate;
+    int error = read_number(value, 0, CONSOLE_RATE_MAX, &rate);
+
+    if (!error)
+        options->console_rate = (uint32_t)rate;
+    return error;
 }
 
 static int read_tsc(struct options *options, struct text value)
@@ -178,11 +183,29 @@ static int read_slice(struct options *options, struct text value)
 }
 
 /* A word alone: no value. */
-static int read_tour(struct options *options, struct text value)
+static int read_flag(bool *flag, struct text value)
 {
     if (value.bytes)
         return -EINVAL;
-    options->tour = true;
+    *flag = true;
+    return 0;
+}
+
+static int read_tour(struct options *options, struct text value)
+{
+    return read_flag(&options->tour, value);
+}
+
+static int read_shuffle(struct options *options, struct text value)
+{
+    return read_flag(&options->shuffle, value);
+}
+
+static int read_apicv(struct options *options, struct text value)
+{
+    if (!text_equals(value, "on") && !text_equals(value, "off"))
+        return -EINVAL;
+    options->apicv = text_equals(value, "on");
     return 0;
 }
 
@@ -195,7 +218,7 @@ static int read_selftest(struct options *options, struct text value)
     };
 
     for (size_t i = SELFTEST_PANIC; i < ARRAY_SIZE(names); i++) {
-        if (equals(value, names[i])) {
+        if (text_equals(value, names[i])) {
             options->selftest = (enum selftest)i;
             return 0;
         }
@@ -210,13 +233,18 @@ static const struct option {
 } table[] = {
     {"log",    "log=exits or log=exits:NAME,... with up to 16 names", read_log},
     {"cpus",   "cpus=N, 0 (all) to 65535",                            read_cpus},
-    {"onidle", "onidle=halt, poweroff or reboot",                     read_onidle},
+    {"onidle", "onidle=halt, poweroff, reboot or monitor",            read_onidle},
+    {"escape", "escape=X, a letter but h, i, j and m, or one of ]\\^_",  read_escape},
+    {"conrate", "conrate=N, 0 (no limit) to 1000000 lines a second",  read_console_rate},
+    {"trace",  "trace=log or trace=PORT, com1 to com4 or a number",   read_trace},
     {"com",    "com=none or com=PORT[,BAUD], com1 to com4 or a number, BAUD dividing 115200",
                                                                       read_com},
     {"tsc",    "tsc=MHZ, 10 to 100000",                               read_tsc},
     {"slice",  "slice=US, 10 to 1000000 microseconds",                read_slice},
     {"selftest", "selftest=panic, exception or stack",                read_selftest},
+    {"apicv",  "apicv=on or off",                                     read_apicv},
     {"tour",   "tour alone",                                          read_tour},
+    {"shuffle", "shuffle alone",                                      read_shuffle},
 };
 
 /* One line: the word, cut where it is long, and what is wrong with it. */
@@ -239,10 +267,10 @@ static void read_word(struct text word, struct options *options, uint32_t *seen,
                       options_report_fn *report)
 {
     struct text value = word;
-    struct text name = cut(&value, '=');
+    struct text name = text_cut(&value, '=');
 
     for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-        if (!equals(name, table[i].name))
+        if (!text_equals(name, table[i].name))
             continue;
         if (*seen & BIT(i)) {
             complain(report, word, "a duplicate, the first one counts: ", table[i].name);
@@ -273,6 +301,9 @@ void options_parse(const char *command_line, struct options *options, options_re
     options->com_port = COM_PORT_DEFAULT;
     options->com_baud = COM_BAUD_DEFAULT;
     options->slice_us = SLICE_DEFAULT_US;
+    options->apicv = true;
+    options->escape = ESCAPE_DEFAULT;
+    options->console_rate = CONSOLE_RATE_DEFAULT;
 
     for (const char *at = command_line; *at;) {
         struct text word = {at, 0};

@@ -13,9 +13,7 @@
 #define POLLS_MAX    0x100000 /* far more than a byte takes at 115,200 baud on any machine */
 #define MCR_LOOPBACK (UART_MCR_LOOP | UART_MCR_OUT2 | UART_MCR_OUT1 | UART_MCR_RTS)
 
-static uint16_t base; /* 0: no UART */
-
-static bool wait_for(uint8_t lsr_bits)
+static bool wait_for(uint16_t base, uint8_t lsr_bits)
 {
     for (uint32_t i = 0; i < POLLS_MAX; i++)
         if ((inb(base + UART_LSR) & lsr_bits) == lsr_bits)
@@ -23,21 +21,22 @@ static bool wait_for(uint8_t lsr_bits)
     return false;
 }
 
-static bool answers_in_loopback(void)
+static bool answers_in_loopback(uint16_t base)
 {
     outb(base + UART_MCR, MCR_LOOPBACK);
     outb(base + UART_TX, LOOP_BYTE);
-    bool answered = wait_for(UART_LSR_DR) && inb(base + UART_RX) == LOOP_BYTE;
+    bool answered = wait_for(base, UART_LSR_DR) && inb(base + UART_RX) == LOOP_BYTE;
     outb(base + UART_MCR, UART_MCR_DTR | UART_MCR_RTS);
     return answered;
 }
 
-int uart_init(uint16_t port, uint32_t baud)
+int uart_init(struct uart *uart, uint16_t port, uint32_t baud)
 {
+    uart->base = 0;
     uint32_t divisor = baud ? BASE_BAUD / baud : 0;
     if (port == 0 || divisor == 0 || divisor > UINT16_MAX)
         return -ENODEV;
-    base = port;
+    uint16_t base = port;
 
     outb(base + UART_IER, 0);
     outb(base + UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
@@ -47,27 +46,34 @@ int uart_init(uint16_t port, uint32_t baud)
     outb(base + UART_FCR, UART_FCR_ENABLE_FIFO | UART_FCR_CLEAR_RCVR | UART_FCR_CLEAR_XMIT);
 
     /* An absent port floats: all ones look ready but never give the byte back. */
-    if (inb(base + UART_LSR) == 0xff || !answers_in_loopback()) {
-        base = 0;
+    if (inb(base + UART_LSR) == 0xff || !answers_in_loopback(base))
         return -ENODEV;
-    }
+    uart->base = base;
     return 0;
 }
 
-size_t uart_put(const char *bytes, size_t size)
+size_t uart_put(struct uart *uart, const char *bytes, size_t size)
 {
-    if (base == 0)
+    if (uart->base == 0)
         return size;
-    if (!(inb(base + UART_LSR) & UART_LSR_THRE))
+    if (!(inb(uart->base + UART_LSR) & UART_LSR_THRE))
         return 0;
     size_t count = MIN(size, FIFO_SIZE);
     for (size_t i = 0; i < count; i++)
-        outb(base + UART_TX, (uint8_t)bytes[i]);
+        outb(uart->base + UART_TX, (uint8_t)bytes[i]);
     return count;
 }
 
-void uart_flush(void)
+bool uart_get(struct uart *uart, uint8_t *byte)
 {
-    if (base != 0 && !wait_for(UART_LSR_TEMT))
-        base = 0; /* the line is stuck: better no log than no end */
+    if (uart->base == 0 || !(inb(uart->base + UART_LSR) & UART_LSR_DR))
+        return false;
+    *byte = inb(uart->base + UART_RX);
+    return true;
+}
+
+void uart_flush(struct uart *uart)
+{
+    if (uart->base != 0 && !wait_for(uart->base, UART_LSR_TEMT))
+        uart->base = 0; /* the line is stuck: better no log than no end */
 }
