@@ -17,6 +17,8 @@ struct cpuid_feature {
 #define CPUID_MONITOR ((struct cpuid_feature){0x1, 0, 2, 3})
 #define CPUID_VMX     ((struct cpuid_feature){0x1, 0, 2, 5})
 #define CPUID_SMX     ((struct cpuid_feature){0x1, 0, 2, 6})
+#define CPUID_X2APIC  ((struct cpuid_feature){0x1, 0, 2, 21})
+#define CPUID_DEADLINE ((struct cpuid_feature){0x1, 0, 2, 24})
 #define CPUID_XSAVE   ((struct cpuid_feature){0x1, 0, 2, 26})
 #define CPUID_AVX     ((struct cpuid_feature){0x1, 0, 2, 28})
 #define CPUID_RDRAND  ((struct cpuid_feature){0x1, 0, 2, 30})
@@ -34,6 +36,7 @@ struct cpuid_feature {
 #define MSR_EFER            0xc0000080u
 #define MSR_LSTAR           0xc0000082u
 #define MSR_FS_BASE         0xc0000100u
+#define MSR_GS_BASE         0xc0000101u
 #define MSR_KERNEL_GS_BASE  0xc0000102u
 
 #define EFER_SCE (1u << 0)
@@ -149,6 +152,25 @@ static inline void interrupts_on(void)
 static inline void interrupts_off(void)
 {
     __asm__ volatile("cli" : : : "memory");
+}
+
+/* RFLAGS as it was, for interrupts_restore; interrupts are off behind it. */
+static inline uint64_t interrupts_save(void)
+{
+    uint64_t flags;
+    __asm__ volatile("pushf\n"
+                     "pop %0\n"
+                     "cli"
+                     : "=r"(flags)
+                     :
+                     : "memory");
+    return flags;
+}
+
+static inline void interrupts_restore(uint64_t flags)
+{
+    if (flags & X86_EFLAGS_IF)
+        interrupts_on();
 }
 
 static inline void halt(void)

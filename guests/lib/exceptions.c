@@ -3,51 +3,15 @@
  * report that ends the guest (SDM Vol. 3A chapters 6 and 7). */
 #include "guests/lib/guest.h"
 
-#define VECTORS          256
-#define STUB_SIZE        16
-#define STACK_SIZE       (16 * KIB)
-#define INTERRUPT_GATE   0x8e /* present, DPL 0 */
-#define TSS_AVAILABLE    0x89
-#define IST_DOUBLE_FAULT 1
+#include "guests/lib/vcpu.h"
 
-struct idt_entry {
-    uint16_t offset_low, selector;
-    uint8_t ist, type;
-    uint16_t offset_middle;
-    uint32_t offset_high, reserved;
-} __attribute__((packed));
+#define VECTORS 256
 
-struct tss {
-    uint32_t reserved0;
-    uint64_t rsp[3];
-    uint64_t reserved1;
-    uint64_t ist[7]; /* IST1 to IST7 */
-    uint64_t reserved2;
-    uint16_t reserved3, io_map_base;
-} __attribute__((packed));
-
-struct descriptor_pointer {
-    uint16_t limit;
-    uint64_t base;
-} __attribute__((packed));
-
-struct fixup {
-    uint64_t fault, resume; /* addresses of instructions */
-};
-
-extern const char exception_stubs[];
-extern uint64_t guest_gdt[];
-extern const struct fixup fixups_start[], fixups_end[];
-
-void exception_dispatch(struct exception_frame *frame); /* called by exceptions.asm */
+extern const uint64_t guest_gdt[VCPU_GDT_ENTRIES];
 
 static struct idt_entry idt[VECTORS] __attribute__((aligned(16)));
-static struct tss tss;
-static char double_fault_stack[STACK_SIZE] __attribute__((aligned(16)));
-static char user_exception_stack[STACK_SIZE] __attribute__((aligned(16)));
-static bool (*handlers[VECTORS])(struct exception_frame *frame);
-static int last_vector = NO_EXCEPTION;
-static bool reporting;
+static bool (*_Atomic handlers[VECTORS])(struct exception_frame *frame);
+static _Atomic bool reporting;
 
 static const struct {
     const char *mnemonic, *meaning;
@@ -88,29 +52,31 @@ const char *exception_name(int vector)
 void exception_handler_set(unsigned vector, bool (*handler)(struct exception_frame *frame))
 {
     if (vector < VECTORS)
-        handlers[vector] = handler;
+        atomic_store(&handlers[vector], handler);
 }
 
 void exception_forget(void)
 {
-    last_vector = NO_EXCEPTION;
+    vcpu_this()->last_vector = NO_EXCEPTION;
 }
 
 int exception_last(void)
 {
-    return last_vector;
+    return vcpu_this()->last_vector;
 }
 
+/* An interrupt or an NMI may come just where ATTEMPT's instruction is about to run: it is none of
+ * its faults. */
 static bool fix_up(struct exception_frame *frame)
 {
-    for (const struct fixup *f = fixups_start; f < fixups_end; f++) {
-        if (f->fault != frame->rip)
-            continue;
-        last_vector = (int)frame->vector;
-        frame->rip = f->resume;
-        return true;
-    }
-    return false;
+    if (frame->vector >= APIC_VECTOR_FIRST || frame->vector == VECTOR_NMI)
+        return false;
+    uint64_t resume = exception_fixup(frame->rip);
+    if (resume == 0)
+        return false;
+    vcpu_this()->last_vector = (int)frame->vector;
+    frame->rip = resume;
+    return true;
 }
 
 static void report(const struct exception_frame *f)
@@ -119,8 +85,8 @@ static void report(const struct exception_frame *f)
     const char *meaning = vector < ARRAY_SIZE(exceptions) ? exceptions[vector].meaning : NULL;
 
     console_flush();
-    printf("exception %u %s %s, error code 0x%lx\n", vector, exception_name((int)vector),
-           meaning ? meaning : "", f->error_code);
+    printf("exception %u %s %s, error code 0x%lx, vCPU %u\n", vector, exception_name((int)vector),
+           meaning ? meaning : "", f->error_code, vcpu_index());
     printf("  rip=%016lx rsp=%016lx cr2=%016lx\n", f->rip, f->rsp, read_cr2());
     printf("  rflags=%lx cs=%lx ss=%lx cr0=%lx cr3=%lx cr4=%lx\n", f->rflags, f->cs, f->ss,
            read_cr0(), read_cr3(), read_cr4());
@@ -131,55 +97,52 @@ static void report(const struct exception_frame *f)
     printf("  r13=%016lx r14=%016lx r15=%016lx\n", f->r13, f->r14, f->r15);
 }
 
+/* A handler may use ATTEMPT: the code that it interrupts does not notice. */
+static bool handle(struct exception_frame *frame)
+{
+    bool (*handler)(struct exception_frame *) = atomic_load(&handlers[frame->vector]);
+    struct vcpu *vcpu = vcpu_this();
+    int last_vector = vcpu->last_vector;
+
+    bool handled = handler && handler(frame);
+    if (!handled)
+        handled = interrupt_dispatch((unsigned)frame->vector);
+    vcpu->last_vector = last_vector;
+    return handled;
+}
+
 void exception_dispatch(struct exception_frame *frame)
 {
-    bool (*handler)(struct exception_frame *) = handlers[frame->vector];
-
-    if (fix_up(frame))
+    if (fix_up(frame) || handle(frame))
         return;
-    if (handler && handler(frame))
-        return;
-    /* An exception while one is reported: the console itself does not work. */
-    while (reporting)
+    /* One report ends the guest: another vCPU's, or an exception while this one is made (the
+     * console itself does not work), has to wait for that. */
+    while (atomic_exchange(&reporting, true))
         halt();
-    reporting = true;
+    console_take_over();
     report(frame);
     guest_exit((int)MIN(EXCEPTION_STATUS + frame->vector, 255));
 }
 
-static void idt_set(unsigned vector, unsigned ist)
+static void gdt_load(struct vcpu *vcpu)
 {
-    uint64_t stub = (uintptr_t)exception_stubs + vector * STUB_SIZE;
-
-    idt[vector] = (struct idt_entry){
-        .offset_low = (uint16_t)stub,
-        .selector = SELECTOR_CODE64,
-        .ist = (uint8_t)ist,
-        .type = INTERRUPT_GATE,
-        .offset_middle = (uint16_t)(stub >> 16),
-        .offset_high = (uint32_t)(stub >> 32),
-    };
+    memcpy(vcpu->gdt, guest_gdt, sizeof(vcpu->gdt));
+    vcpu->tss.io_map_base = sizeof(vcpu->tss);
+    gdt_set_tss(&vcpu->gdt[SELECTOR_TSS / 8], &vcpu->tss);
+    lgdt(vcpu->gdt, sizeof(vcpu->gdt));
+    ltr(SELECTOR_TSS);
 }
 
-static void tss_load(void)
+void exceptions_load(struct vcpu *vcpu)
 {
-    uint64_t base = (uintptr_t)&tss;
-
-    tss.rsp[0] = (uintptr_t)user_exception_stack + STACK_SIZE;
-    tss.ist[IST_DOUBLE_FAULT - 1] = (uintptr_t)double_fault_stack + STACK_SIZE;
-    tss.io_map_base = sizeof(tss);
-    guest_gdt[SELECTOR_TSS / 8] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 |
-                                  (uint64_t)TSS_AVAILABLE << 40 | (base >> 24 & 0xff) << 56;
-    guest_gdt[SELECTOR_TSS / 8 + 1] = base >> 32;
-    __asm__ volatile("ltr %w0" : : "r"(SELECTOR_TSS) : "memory");
+    gdt_load(vcpu);
+    lidt(idt, sizeof(idt));
+    wrmsr(MSR_GS_BASE, (uintptr_t)vcpu);
 }
 
 void exceptions_init(void)
 {
-    struct descriptor_pointer pointer = {sizeof(idt) - 1, (uintptr_t)idt};
-
     for (unsigned vector = 0; vector < VECTORS; vector++)
-        idt_set(vector, vector == VECTOR_DF ? IST_DOUBLE_FAULT : 0);
-    tss_load();
-    __asm__ volatile("lidt %0" : : "m"(pointer) : "memory");
+        idt[vector] = idt_gate(SELECTOR_CODE64, exception_stubs + vector * EXCEPTION_STUB_SIZE,
+                               vector == VECTOR_DF ? IST_DOUBLE_FAULT : 0);
 }

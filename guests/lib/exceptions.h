@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Exceptions and interrupts of a guest (SDM Vol. 3A chapter 6). An exception that nobody expects
+/* Exceptions of a guest, on every vCPU (SDM Vol. 3A chapter 6). An exception that nobody expects
  * is printed with the registers and ends the guest with status EXCEPTION_STATUS + vector. */
 #ifndef GUESTS_LIB_EXCEPTIONS_H
 #define GUESTS_LIB_EXCEPTIONS_H
@@ -39,9 +39,10 @@ struct exception_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-/* Installs `handler` for a vector, NULL takes it away. A handler returns true to continue at
- * frame->rip, false to have the exception reported. It runs with interrupts off; the FPU and SSE
- * registers of the interrupted code are saved. */
+/* Installs `handler` for a vector on all vCPUs, NULL takes it away. A handler returns true to go on
+ * at frame->rip, false to have the exception reported. For an interrupt it sends EOI itself, or
+ * returns false to leave it to interrupt_handler_set's. It runs with interrupts off; the FPU and
+ * SSE registers of the interrupted code are saved. */
 void exception_handler_set(unsigned vector, bool (*handler)(struct exception_frame *frame));
 
 /* "#UD" and the like; "interrupt" for vectors from 32. */
@@ -66,6 +67,15 @@ const char *exception_name(int vector);
 void exception_forget(void);
 int exception_last(void);
 
+/* Builds the IDT that all vCPUs use. */
 void exceptions_init(void);
+
+/* The entry points of exceptions.asm, one for each vector, and what they call. */
+#define EXCEPTION_STUB_SIZE 16
+extern const char exception_stubs[];
+void exception_dispatch(struct exception_frame *frame);
+
+/* Where to go on behind the instruction of an ATTEMPT that faulted at `rip`; 0: there is none. */
+uint64_t exception_fixup(uint64_t rip);
 
 #endif

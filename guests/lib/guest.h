@@ -5,43 +5,39 @@
 #ifndef GUESTS_LIB_GUEST_H
 #define GUESTS_LIB_GUEST_H
 
-#include <linux/errno.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 #include <xen/arch-x86/hvm/start_info.h>
 
 #include "atoll/abi.h"
-#include "kernel/lib/format.h"
-#include "kernel/lib/types.h"
 
+#include "guests/lib/apic.h"
+#include "guests/lib/block.h"
+#include "guests/lib/both.h"
 #include "guests/lib/calls.h"
-#include "guests/lib/cpu.h"
-#include "guests/lib/exceptions.h"
+#include "guests/lib/channel.h"
+#include "guests/lib/interrupts.h"
+#include "guests/lib/link.h"
+#include "guests/lib/locks.h"
 #include "guests/lib/pages.h"
-#include "guests/lib/time.h"
+#include "guests/lib/ring.h"
+#include "guests/lib/smp.h"
 
-int main(void);
+/* printf writes whole lines at once, so that a line costs one call and those of several vCPUs do
+ * not mix. Handlers may use it, except that of NMI. */
 
-/* Writes to the guest's console: whole lines at once, so that a line costs one call. The formats
- * are those of kernel/lib/format.h. */
-int printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-/* Hands over what printf holds back of an unfinished line. */
+/* Hands over what printf holds back of this vCPU's unfinished line. */
 void console_flush(void);
 
-/* Ends the guest with `status`, 0 to 255. */
-_Noreturn void guest_exit(int status);
+/* Takes up to `size` bytes that were typed at the guest's console, without waiting. Returns how
+ * many, 0 when there are none, or a negative errno (ATOLL_CALL_CONSOLE_READ). */
+int console_read(char *bytes, size_t size);
 
-/* The command line of the guest's module line, never NULL. */
-const char *guest_command_line(void);
-
-/* The value of the word `key=value` of the command line, NULL when there is none. */
-const char *guest_option(const char *key);
-
-/* The same as a decimal number; `fallback` when it is absent or no number. */
-uint64_t guest_option_number(const char *key, uint64_t fallback);
+/* Reads a line that is typed, sleeping in HLT until it is there: what printf holds back is written
+ * first, such as a prompt, printable characters are echoed, Backspace takes the last one away.
+ * Characters beyond `size` - 1 are not accepted. Returns the length of the line, which has no
+ * newline and ends in NUL; -EINVAL: `size` is 0; -ENOSYS: the hypervisor is too old. One vCPU at a
+ * time may read, with interrupts on. */
+int console_read_line(char *line, size_t size);
 
 /* The PVH memory map: returns the number of entries. */
 size_t guest_memory_map(const struct hvm_memmap_table_entry **entries);

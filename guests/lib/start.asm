@@ -1,6 +1,7 @@
 ; SPDX-License-Identifier: MIT
 ; The way into a guest: the PVH entry (Xen's docs/misc/pvh.pandoc), identity page tables for the
-; first 4 GiB, long mode (SDM Vol. 3A 9.8.5), then atoll_main(start_info) in start.c.
+; first 4 GiB, long mode (SDM Vol. 3A 9.8.5), then atoll_main(start_info) in start.c. Further vCPUs
+; take the second half of the way (trampoline.asm).
 
 XEN_ELFNOTE_PHYS32_ENTRY equ 18         ; xen/elfnote.h
 HVM_START_MAGIC          equ 0x336ec578 ; xen/arch-x86/hvm/start_info.h
@@ -11,6 +12,8 @@ CR0_EM equ 1 << 2
 CR0_TS equ 1 << 3
 CR0_NE equ 1 << 5
 CR0_WP equ 1 << 16
+CR0_NW equ 1 << 29
+CR0_CD equ 1 << 30
 CR0_PG equ 1 << 31
 
 CR4_PAE        equ 1 << 5
@@ -39,6 +42,7 @@ STACK_SIZE equ 64 * 1024
 extern atoll_main
 extern text_start, text_end, rodata_start, rodata_end
 global pvh_entry, guest_gdt, guest_page_table, guest_stack_guard
+global enter_long_mode, guest_efer, guest_gdt_pointer
 
 section .note.pvh note alloc noexec nowrite align=4
     dd .name_end - .name
@@ -118,6 +122,17 @@ pvh_entry:
     cmp ecx, 512
     jne .pages
 
+    mov [guest_efer], edi
+    mov ebx, boot_vcpu
+    jmp enter_long_mode
+
+.stop:                                  ; not a PVH entry: nothing can be said, not even why
+    hlt
+    jmp .stop
+
+; From flat 32-bit protected mode to 64-bit mode at EBX, without a stack, with ESI as it was. EDI:
+; the bits to set in EFER. The page tables are there.
+enter_long_mode:
     mov eax, pml4
     mov cr3, eax
     mov eax, cr4
@@ -128,15 +143,11 @@ pvh_entry:
     or eax, edi
     wrmsr
     mov eax, cr0
-    and eax, ~(CR0_EM | CR0_TS)
+    and eax, ~(CR0_EM | CR0_TS | CR0_NW | CR0_CD) ; INIT leaves the last two set
     or eax, CR0_PE | CR0_MP | CR0_NE | CR0_WP | CR0_PG
     mov cr0, eax
-    lgdt [gdt_pointer]
+    lgdt [guest_gdt_pointer]
     jmp CODE64:long_mode
-
-.stop:                                  ; not a PVH entry: nothing can be said, not even why
-    hlt
-    jmp .stop
 
 bits 64
 default rel
@@ -149,8 +160,13 @@ long_mode:
     mov fs, eax
     mov gs, eax
     lldt ax
+    mov esi, esi                        ; the high halves are undefined (SDM Vol. 1 3.4.1.1)
+    mov ebx, ebx
+    jmp rbx
+
+boot_vcpu:
     lea rsp, [stack_top]
-    mov edi, esi
+    mov rdi, rsi
     xor ebp, ebp
     call atoll_main
     ud2
@@ -164,11 +180,15 @@ guest_gdt:
     dq 0x00cf9b000000ffff               ; 0x18 32-bit code
     dq 0x00cff3000000ffff               ; 0x20 data of CPL 3
     dq 0x00affb000000ffff               ; 0x28 64-bit code of CPL 3
-    dq 0, 0                             ; 0x30 the TSS, filled in by exceptions.c
+    dq 0, 0                             ; 0x30 the TSS, in each vCPU's copy (exceptions.c)
 .end:
-gdt_pointer:
+guest_gdt_pointer:
     dw guest_gdt.end - guest_gdt - 1
     dd guest_gdt
+
+align 4
+guest_efer:                             ; what further vCPUs set
+    dd 0
 
 section .bss.tables nobits alloc noexec write align=4096
 pml4:

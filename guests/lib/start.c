@@ -3,57 +3,19 @@
  * memory map of struct hvm_start_info (xen/arch-x86/hvm/start_info.h). */
 #include "guests/lib/guest.h"
 
-#define COMMAND_LINE_MAX 1024
+#include "guests/lib/vcpu.h"
 
 _Noreturn void atoll_main(const struct hvm_start_info *info); /* called by start.asm */
 
 extern char guest_stack_guard[]; /* start.asm */
 
 static const struct hvm_start_info *start_info;
-static char words[COMMAND_LINE_MAX + 1]; /* the command line with a NUL behind each word */
-static size_t words_size;
 
 const char *guest_command_line(void)
 {
     if (start_info->cmdline_paddr == 0)
         return "";
     return (const char *)(uintptr_t)start_info->cmdline_paddr;
-}
-
-static void split_command_line(void)
-{
-    const char *line = guest_command_line();
-
-    while (line[words_size] && words_size < COMMAND_LINE_MAX) {
-        words[words_size] = line[words_size] == ' ' ? '\0' : line[words_size];
-        words_size++;
-    }
-}
-
-const char *guest_option(const char *key)
-{
-    size_t length = strlen(key);
-
-    for (const char *word = words; word < words + words_size; word += strlen(word) + 1) {
-        if (strncmp(word, key, length) == 0 && word[length] == '=')
-            return word + length + 1;
-    }
-    return NULL;
-}
-
-uint64_t guest_option_number(const char *key, uint64_t fallback)
-{
-    const char *text = guest_option(key);
-    uint64_t value = 0;
-
-    if (!text || !*text)
-        return fallback;
-    for (; *text; text++) {
-        if (*text < '0' || *text > '9')
-            return fallback;
-        value = value * 10 + (uint64_t)(*text - '0');
-    }
-    return value;
 }
 
 size_t guest_memory_map(const struct hvm_memmap_table_entry **entries)
@@ -106,11 +68,15 @@ _Noreturn void guest_exit(int status)
 _Noreturn void atoll_main(const struct hvm_start_info *info)
 {
     start_info = info;
+    vcpu_init_boot();
     exceptions_init();
+    exceptions_load(vcpu_table[0]);
     page_protect(guest_stack_guard, PAGE_NONE);
     protect_null();
-    split_command_line();
+    options_init();
+    pages_init();
     time_init();
+    apic_init();
     interrupts_on();
     guest_exit(main());
 }

@@ -25,6 +25,8 @@ void spin_us(uint64_t us);
 /* UTC of a number of seconds since 1970-01-01 00:00. */
 struct date_time date_time_utc(uint64_t seconds);
 
+/* Once, before all else here: the TSC's frequency, in some way of the SDK's. */
 void time_init(void);
+void clock_start(uint64_t hz);
 
 #endif

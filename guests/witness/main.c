@@ -103,9 +103,9 @@ static bool registers_intact(uint64_t round)
     for (size_t i = 0; use_avx && i < ARRAY_SIZE(loaded.ymm_high); i++)
         loaded.ymm_high[i] = pattern(round, place++);
     const struct rare_registers rare = { /* canonical addresses: DR and MSR writes check them */
-        pattern(round, place) >> 20, pattern(round, place + 1) >> 20, pattern(round, place + 2) >> 20,
-        pattern(round, place + 3) >> 20, pattern(round, place + 4) >> 20,
-        pattern(round, place + 5) >> 20};
+        pattern(round, place) >> 20,     pattern(round, place + 1) >> 20,
+        pattern(round, place + 2) >> 20, pattern(round, place + 3) >> 20,
+        pattern(round, place + 4) >> 20, pattern(round, place + 5) >> 20};
     write_rare(&rare);
     loaded.mxcsr = MXCSR_DEFAULT | (uint32_t)(vm & 3) << MXCSR_ROUNDING;
     if (round % 3 == 1) {
