@@ -18,12 +18,13 @@ class Demo:
     options: str
     good: int  # how many of the guests are to end with status 0
     guests: list  # "image.elf name key=value ...", the image by its name in build/guests/
+    disks: list   # "image.img name": modules that are the disks of guests
 
     def guest_lines(self, build):
-        """The guests as make_iso wants them, with the images' paths."""
+        """The guests as make_iso wants them, with the images' paths, and behind them the disks."""
         guests = pathlib.Path(build) / "guests"
         return [shlex.quote(str(guests / line.split(maxsplit=1)[0])) + line[len(line.split()[0]):]
-                for line in self.guests]
+                for line in self.guests + self.disks]
 
 
 def read():
@@ -40,6 +41,7 @@ def named(name):
 
 
 def _demo(section):
-    guests = [line for line in section["guests"].splitlines() if line]
+    guests, disks = ([line for line in section[key].splitlines() if line]
+                     for key in ("guests", "disks"))
     return Demo(section.name, section["about"], section.getint("cpus"), section.getint("mem"),
-                section["options"], section.getint("good", fallback=len(guests)), guests)
+                section["options"], section.getint("good", fallback=len(guests)), guests, disks)

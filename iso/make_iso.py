@@ -117,10 +117,10 @@ def menu(entries, place_guest):
         for guest in entry.guests:
             image, rest = guest_image(guest)
             lines.append(["module2", place_guest(image), *rest])
-        # multiboot2 has set gfxpayload from the header's framebuffer tag. Nothing is drawn there
-        # yet: a BIOS machine stays in text mode (UEFI has none and keeps the framebuffer).
-        lines.append(["set", "gfxpayload=text"])
         body = "".join("    " + " ".join(map(grub_word, line)) + "\n" for line in lines)
+        # multiboot2 has set gfxpayload from the header's framebuffer tag, that is to a mode that
+        # GRUB likes best. The text mode, where there is one, is quicker to write to.
+        body += '    if [ "$grub_platform" = pc ]; then set gfxpayload=text; fi\n'
         blocks.append(f"menuentry {grub_word(entry.title)} {{\n{body}}}\n")
     template = (HERE / "grub.cfg.in").read_text()
     timeout = MENU_TIMEOUT if len(entries) > 1 else 0

@@ -33,12 +33,14 @@ def models():
 
 
 def command(spec):
-    """The command; the serial console is its standard output."""
+    """The command; the serial console is its standard input and output."""
     kvm = vmx_usable()
     words = ["qemu-system-x86_64", "-machine", "q35", "-accel", "kvm" if kvm else "tcg",
              "-cpu", spec.cpu_model or ("host" if kvm else "max"), "-smp", str(spec.cpus),
              "-m", str(spec.mem), "-cdrom", str(spec.iso), "-boot", "d", "-serial", "stdio",
              "-monitor", "none", "-display", "none", "-nic", "none", "-no-reboot"]
+    if spec.trace:
+        words += ["-serial", f"file:{spec.trace}"]
     if spec.uefi:
         words += ["-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={OVMF}"]
     return words, None
