@@ -20,21 +20,30 @@ import signals
 import verdict
 
 
-def unit(build):
-    """The command and the JUnit file of the unit tests, which Meson runs."""
+def unit(build, _):
+    """The command, the JUnit file and the signal that ends it cleanly, of the unit tests, which
+    Meson runs: by SIGTERM, since SIGINT in its first second would make it print a traceback."""
     return ["meson", "test", "-C", str(build), "--suite", "unit", "--no-rebuild",
-            "--print-errorlogs"], build / "meson-logs/testlog.junit.xml"
+            "--print-errorlogs"], build / "meson-logs/testlog.junit.xml", signal.SIGTERM
 
 
-def boot(build):
+def fuzz(build, seconds):
+    """The same for the fuzz targets, each for so many seconds."""
+    report = build / "meson-logs/fuzz.junit.xml"
+    return [sys.executable, str(HERE / "fuzz/run.py"), "--build", str(build),
+            "--report", str(report), "--time", str(seconds)], report, signal.SIGINT
+
+
+def boot(build, _):
     """The same for the boot tests; as many emulators at once as there are cores."""
     report = build / "meson-logs/boot.junit.xml"
     return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-ra",
             "-n", str(len(os.sched_getaffinity(0))), "--durations=5", f"--junit-xml={report}",
-            str(HERE / "boot")], report
+            str(HERE / "boot")], report, signal.SIGINT
 
 
-SUITES = {"unit": unit, "boot": boot}
+SUITES = {"unit": unit, "fuzz": fuzz, "boot": boot}
+FUZZ_SECONDS = 5
 
 
 def count(report):
@@ -49,13 +58,20 @@ def count(report):
     return passed, failed
 
 
-def run(name, build):
+def whole_seconds(text):
+    """The argument of --time."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10**6:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds from 1 to 1000000")
+    return int(text)
+
+
+def run(name, build, seconds):
     """Runs a suite; returns how many of its tests passed and failed."""
-    command, report = SUITES[name](build)
+    command, report, end_by = SUITES[name](build, seconds)
     report.unlink(missing_ok=True)
     print(f"== {name}", flush=True)
     environment = dict(os.environ, ATOLL_BUILD=str(build))
-    status = signals.run(command, signal.SIGINT, stdin=subprocess.DEVNULL, env=environment,
+    status = signals.run(command, end_by, stdin=subprocess.DEVNULL, env=environment,
                          cwd=HERE.parent).returncode
     try:
         passed, failed = count(report)
@@ -72,16 +88,21 @@ def main():
                                      usage="./atoll test [SUITE...] (more: ./atoll help test)")
     parser.add_argument("--build", default="build", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--check", action="store_true", help="only check the command line")
+    parser.add_argument("--time", type=whole_seconds, metavar="S",
+                        help=f"for each fuzz target (default {FUZZ_SECONDS})")
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}")
     arguments = parser.parse_args()
     for name in arguments.suites:
         if name not in SUITES:
             parser.error(f"no suite {name}: there are {', '.join(SUITES)}")
+    if arguments.time and arguments.suites and "fuzz" not in arguments.suites:
+        parser.error("--time is for the suite fuzz")
     if arguments.check:
         return 0
     try:
         signals.unwind()
-        results = [run(name, arguments.build.resolve()) for name in arguments.suites or SUITES]
+        results = [run(name, arguments.build.resolve(), arguments.time or FUZZ_SECONDS)
+                   for name in arguments.suites or SUITES]
     except KeyboardInterrupt:
         print("\natoll test: interrupted", file=sys.stderr)
         return verdict.INTERRUPTED

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: MIT
 """The command ./atoll: what it prints and how it ends."""
 
+import json
 import os
 import pathlib
+import re
+import shlex
 import shutil
 import signal
 import subprocess
+import termios
 import time
 
+import pexpect
 import pytest
 
 from harness import BUILD, ROOT, image
@@ -25,7 +30,7 @@ def atoll(tmp_path):
                                 cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, process_group=0)
 
-    def run(*words, timeout=120):
+    def run(*words, timeout=300):
         process = start(*words)
         try:
             process.stdout_text, process.stderr_text = process.communicate(timeout=timeout)
@@ -53,7 +58,7 @@ def left_behind(directory):
     ["iso", "--", "x"], ["iso", "-o", "x.iso"], ["test", "frobnicate"],
     ["run", "--cpus", "1000", "--machine", "qemu", "--", "x"],
     ["run", "--cpu-model", "z80", "--machine", "qemu", "--", "/dev/null x"],
-    ["demo", ""], ["test", "--", "frobnicate"],
+    ["demo", ""], ["test", "--", "frobnicate"], ["bench", "--json"], ["bench", "--frobnicate"],
 ], ids=" ".join)
 def test_wrong_usage(atoll, words):
     process = atoll(*words)
@@ -85,7 +90,7 @@ def test_wrong_usage_is_said_before_anything_is_built(atoll, words, says):
 
 @pytest.mark.parametrize("words", [
     ["help"], ["--help"], ["help", "run"], ["demo", "--help"], ["run", "--help"],
-    ["iso", "--help"], ["test", "--help"],
+    ["iso", "--help"], ["test", "--help"], ["bench", "--help"], ["help", "bench"],
 ], ids=" ".join)
 def test_help(atoll, words):
     process = atoll(*words)
@@ -99,6 +104,36 @@ def test_lists(atoll):
     assert [line.split()[0] for line in process.stdout_text.splitlines()] == \
         [demo.name for demo in demos.read()]
     assert "boot" in atoll("test", "--list").stdout_text
+    names = atoll("bench", "--list").stdout_text.split()
+    assert "vm_memory" in names and "shares_30_on_4" in names and len(set(names)) == len(names)
+
+
+def test_bench_knows_no_such_figure(atoll):
+    """All figures there are stand in the one line that says so, below the usage."""
+    process = atoll("bench", "vm_memory", "frobnicate")
+    assert process.returncode == 2 and process.stdout_text == ""
+    assert "building" not in process.stderr_text
+    usage, said = process.stderr_text.splitlines()
+    assert usage.startswith("usage: ./atoll bench")
+    assert "no figure frobnicate" in said and "vm_memory" in said
+
+
+def test_bench_measures_and_writes_json(atoll, tmp_path):
+    process = atoll("bench", "--json", "rows.json", "vm_memory")
+    assert process.returncode == 0, process.stdout_text + process.stderr_text
+    shown, last = process.stdout_text.splitlines()
+    assert last == "1 figures, 0 missed"
+    row, = json.loads((tmp_path / "rows.json").read_text())
+    assert row["name"] == "vm_memory" and row["unit"] == "KiB"
+    assert 0 < row["value"] <= row["budget"]
+    assert shown.split()[:3] == ["vm_memory", str(row["value"]), "KiB"]
+    assert left_behind(tmp_path) == []
+
+
+def test_bench_says_that_it_cannot_write(atoll):
+    process = atoll("bench", "--json", "none/x", "vm_memory")
+    assert process.returncode == 2, process.stderr_text
+    assert "none/x" in process.stderr_text and "Traceback" not in process.stderr_text
 
 
 def test_run_succeeds_and_writes_the_console(atoll, tmp_path):
@@ -159,6 +194,105 @@ def test_a_signal_ends_the_emulator_too(atoll, tmp_path, number):
     assert processes_that_name(tmp_path) == []
 
 
+@pytest.fixture
+def terminal(tmp_path):
+    """Runs a program at a terminal; what it is handed is a pexpect.spawn with `mode` in addition,
+    how the terminal was at first."""
+    started = []
+
+    def start(program, *words):
+        environment = dict(os.environ, ATOLL_BUILD=str(BUILD), TMPDIR=str(tmp_path), TERM="dumb")
+        process = pexpect.spawn(str(program), [str(word) for word in words], env=environment,
+                                timeout=120, cwd=str(tmp_path))
+        process.mode = termios.tcgetattr(process.child_fd)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.close(force=True)
+
+
+COUNTING = ["run", "--machine", "bochs", "--cpus", "1"]
+
+
+def counter(ms):
+    """A guest that says again and again that it is alive, for so long."""
+    return f'{image("witness")} w cmdline="ms={ms}"'
+
+
+def is_raw(process):
+    mode = termios.tcgetattr(process.child_fd)
+    return not mode[1] & termios.OPOST and not mode[3] & (termios.ECHO | termios.ICANON)
+
+
+@pytest.mark.parametrize("how, status", [
+    ("end", 0), ("ctrl-c", 130), ("SIGTERM", 130), ("timeout", 124)])
+def test_a_terminal_is_the_machine_s_and_then_given_back(terminal, tmp_path, how, status):
+    limit = ["--timeout", "12"] * (how == "timeout")
+    process = terminal(ROOT / "atoll", *COUNTING, *limit, "--",
+                       counter(500 if how == "end" else 100000000))
+    process.expect_exact("w| witness")
+    assert is_raw(process) and process.mode[3] & termios.ECHO
+    if how == "ctrl-c":
+        process.sendintr()
+    elif how == "SIGTERM":
+        process.kill(signal.SIGTERM)
+    process.expect(pexpect.EOF)
+    assert termios.tcgetattr(process.child_fd) == process.mode
+    process.wait()
+    assert process.exitstatus == status, process.before
+    assert b"\r\r\n" not in process.before  # the bytes of the machine, not a line for a line
+    time.sleep(0.2)
+    assert processes_that_name(tmp_path) == []
+
+
+def test_ctrl_z_gives_the_terminal_back_for_so_long(terminal):
+    shell = terminal("/bin/bash", "--norc", "--noprofile", "--noediting")
+    shell.sendline("PS1='$''> '; echo")
+    shell.expect_exact("\r\n$> ")
+    shell.sendline(shlex.join([str(ROOT / "atoll"), *COUNTING, "--", counter(100000000)]))
+    shell.expect_exact("w| witness")
+    assert is_raw(shell)
+    shell.send(b"\x1a")
+    shell.expect_exact("Stopped")
+    shell.expect_exact("\r\n$> ")
+    assert termios.tcgetattr(shell.child_fd) == shell.mode
+    shell.sendline("fg")
+    shell.expect_exact("w| witness")
+    assert is_raw(shell)
+    shell.sendintr()
+    shell.expect_exact("interrupted")
+    shell.expect_exact("\r\n$> ")
+    assert termios.tcgetattr(shell.child_fd) == shell.mode
+
+
+def test_who_is_in_the_background_does_not_take_the_terminal(terminal):
+    shell = terminal("/bin/bash", "--norc", "--noprofile", "--noediting")
+    shell.sendline(shlex.join([str(ROOT / "atoll"), *COUNTING, "--", counter(300)]) +
+                   " & wait; echo status=$?.")
+    shell.expect_exact("w| witness")
+    assert termios.tcgetattr(shell.child_fd) == shell.mode
+    shell.expect(rb"\nstatus=(\d+)\.")
+    assert shell.match[1] == b"0"
+
+
+def test_a_script_that_types_may_end(atoll, tmp_path):
+    """Its end is not the end of the run."""
+    process = atoll("run", "--interact", "--machine", "bochs", "--", f"{image('hello')} a")
+    assert process.returncode == 0, process.stdout_text + process.stderr_text
+
+
+def test_nobody_is_waited_for_when_all_is_over(console):
+    """A machine that stays on is left to who types, not to who has stopped typing."""
+    machine = console([f"{image('hello')} a"], options="onidle=halt", cpus=1)
+    machine.expect(rb"all guests ended: 1 of 1")
+    time.sleep(7)
+    assert machine.isalive()
+    machine.close()
+    assert not machine.isalive() and machine.result.status == 0
+
+
 def test_a_reader_that_leaves_ends_the_run(atoll, tmp_path):
     process = atoll.start("run", "--machine", "bochs", "--", f"{image('hello')} a")
     process.stdout.readline()
@@ -176,14 +310,24 @@ def test_a_reader_that_leaves_ends_the_run(atoll, tmp_path):
 def test_ctrl_c_early_is_said_in_one_word(atoll, tmp_path, words, delay):
     """Wherever it comes: in a Python that starts, the build, grub-mkrescue or a test."""
     process = atoll.start(*words)
+    while not catches(process, signal.SIGINT):  # Bash has got as far as its trap
+        assert process.poll() is None
+        time.sleep(0.001)
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert "Traceback" not in said
-    if delay > 0.03:  # else Bash may not have got as far as its trap
-        assert process.returncode in (0, 130), said
-        assert [path.name for path in tmp_path.iterdir() if path.name != "x.iso"] == []
+    # Killed by it: between Bash and the program that it becomes. A shell calls that 130 too.
+    assert process.returncode in (0, 130, -signal.SIGINT), said
+    assert [path.name for path in tmp_path.iterdir() if path.name != "x.iso"] == []
     assert processes_that_name(tmp_path) == []
+
+
+def catches(process, number):
+    """Whether the process has a handler of that signal, or has replaced itself."""
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    caught = int(re.search(r"^SigCgt:\s*([0-9a-f]+)", status, re.M)[1], 16)
+    return bool(caught & 1 << number - 1)
 
 
 @pytest.fixture
@@ -220,7 +364,7 @@ def test_the_build_can_be_interrupted_and_repaired(atoll, tmp_path, clone):
 
 def said_when_done(process):
     """What a process said that ended well."""
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=400)
     assert process.returncode == 0, said
     return said
 

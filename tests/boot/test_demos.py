@@ -82,6 +82,72 @@ def test_crash(boot_demo, cpus):
     run.has(r"outside\.0:   exit 48 EPT violation .* gpa=0x800000 read, not mapped")
 
 
+@pytest.mark.parametrize("cpus", CPUS)
+def test_ring(boot_demo, cpus):
+    run, demo = boot_demo("ring", cpus=cpus)
+    run.ends(16, 16)
+    run.lacks("FAILURE")
+    run.has(r"token0\| token: 16 guests, 50 rounds: shortest \d+ us, .* ns a hop")
+    for number in range(1, 16):
+        run.has(rf"token{number}\| token: number {number} handed it on 51 times")
+
+
+@pytest.mark.parametrize("cpus", CPUS)
+def test_fair(boot_demo, cpus):
+    run, demo = boot_demo("fair", cpus=cpus)
+    run.ends(4, 4)
+    run.has(r"sleeper\| sleeper: 200 wake-ups")
+    had = {name: float(run.has(rf"{name}\| hog: .* had ([\d.]+) % of a core")[1])
+           for name in ("one", "two", "four")}
+    if cpus == 1:  # the hogs want what the sleeper leaves
+        assert had["one"] == pytest.approx(14, abs=2), run.text
+        assert had["two"] == pytest.approx(28, abs=3), run.text
+        assert had["four"] == pytest.approx(56, abs=4), run.text
+    elif cpus >= 4:
+        assert min(had.values()) > 95, run.text
+
+
+@pytest.mark.parametrize("cpus", CPUS)
+def test_smp(boot_demo, cpus):
+    run, demo = boot_demo("smp", cpus=cpus)
+    run.ends(1, 1)
+    times = run.has(r"sorter\| sorter: \d+ numbers: (\d+) us with 1 vCPU, (\d+) us with 4")
+    if cpus >= 4:
+        assert int(times[1]) > 2 * int(times[2]), times.string
+
+
+@pytest.mark.parametrize("cpus", CPUS)
+def test_restart(boot_demo, cpus):
+    run, demo = boot_demo("restart", cpus=cpus)
+    run.ends(2, 2)
+    run.lacks("FAILURE")
+    for life in range(1, 5):
+        run.has(rf"flaky\| flaky: life {life} ends after \d+ requests by ")
+        run.has(rf"flaky: starts again in \d+ ms \(restart {life}\)")
+    run.has(r"flaky\| flaky: life 5 ends well after \d+ requests")
+    run.has(r"server\| server: \d+ requests served, 4 deaths seen, 0 broken messages")
+
+
+@pytest.mark.parametrize("cpus", CPUS)
+def test_unikernels(boot_demo, cpus):
+    run, demo = boot_demo("unikernels", cpus=cpus)
+    run.ends(len(demo.guests), len(demo.guests))
+    run.has(r"hello\| I am an hvt guest with 2048 KiB")
+    run.has(r"writer\| 64 blocks written, 64 read again")
+    run.has(r"reader\| read \d+ times: all 64 blocks are as at first")
+    run.has(r"responder\| 300 pings on 10\.0\.0\.2")
+    for name in ("pinger1", "pinger2", "native"):
+        run.has(rf"{name}\| 100 of 100 pings answered")
+
+
+def test_monitor_demo_ends_when_nobody_types(boot_demo):
+    run, demo = boot_demo("monitor")
+    run.ends(len(demo.guests), len(demo.guests))
+    assert run.of_guest("shell") == ["This is shell. Type help.", "shell> ",
+                                     "Nobody typed. Good-bye."], run.text
+    run.has(r"two\| hog: .* had (19\.9|20\.0|20\.1) % of a core")
+
+
 def test_one_core_repeats_exactly(boot_demo):
     first, _ = boot_demo("hello", cpus=1)
     second, _ = boot_demo("hello", cpus=1)

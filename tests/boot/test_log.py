@@ -12,7 +12,8 @@ FLOOD_LINES = 6000  # as in guests/crash
 
 
 def test_flood_is_counted(boot):
-    run = boot([f'{image("crash")} loud cmdline="how=flood"', f"{image('hello')} quiet"])
+    run = boot([f'{image("crash")} loud cmdline="how=flood"', f"{image('hello')} quiet"],
+               options="conrate=0")
     run.ends(2, 2)
     lost = sum(int(match[1]) for match in run.matches(r"cpu\d+ atoll: log: (\d+) lines lost"))
     kept = len([line for line in run.of_guest("loud") if line.startswith("flood ")])

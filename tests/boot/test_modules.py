@@ -64,7 +64,7 @@ def test_bad_image(boot, tmp_path, damage, words):
     ("mem=64G", r"mem"),
     ("mem=lots", r"mem=lots"),
     ("colour=blue", r"colour"),
-    ("vcpus=2", r"vcpus=2"),
+    ("vcpus=65", r"vcpus=65"),
     ("vcpus=0", r"vcpus=0"),
     ("mem=4M mem=8M", r"mem"),
 ])

@@ -35,7 +35,7 @@ real:
         mov ds, ax
         mov ss, ax
         mov sp, 0x7000
-        mov ecx, 0x1b                           ; IA32_APIC_BASE is denied
+        mov ecx, 0x3a                           ; IA32_FEATURE_CONTROL is denied
         rdmsr
         hlt
 handler:

@@ -116,15 +116,22 @@ static void tag_memory(void)
     end_tag();
 }
 
-static void tag_framebuffer(void)
+/* `rest` is the tag behind the number of bits: the type, two reserved bytes, the colours. */
+static void tag_framebuffer_with(const char *rest, size_t size)
 {
     begin_tag(8);
     put_u64(0xfd000000);
     put_u32(4096);
     put_u32(1024);
     put_u32(768);
-    put("\x20\x01\x00\x00", 4);
+    put("\x20", 1);
+    put(rest, size);
     end_tag();
+}
+
+static void tag_framebuffer(void)
+{
+    tag_framebuffer_with("\x01\xee\xee\x10\x08\x09\x07\x00\x06", 9);
 }
 
 static void tag_rsdp(uint32_t type)
@@ -256,6 +263,12 @@ static void check_good(void)
     assert_int_equal(info.framebuffer.height, 768);
     assert_int_equal(info.framebuffer.bits_per_pixel, 32);
     assert_int_equal(info.framebuffer.type, 1);
+    assert_int_equal(info.framebuffer.red.position, 16);
+    assert_int_equal(info.framebuffer.red.size, 8);
+    assert_int_equal(info.framebuffer.green.position, 9);
+    assert_int_equal(info.framebuffer.green.size, 7);
+    assert_int_equal(info.framebuffer.blue.position, 0);
+    assert_int_equal(info.framebuffer.blue.size, 6);
 
     assert_int_equal(info.rsdp_size, 36);
     assert_memory_equal(info.rsdp, "RSD PTR 2", 9);
@@ -304,6 +317,32 @@ static void test_only_a_memory_map(void **state)
     assert_null(info.rsdp);
     assert_int_equal(info.rsdp_size, 0);
     assert_false(info.has_framebuffer);
+}
+
+/* Nor are they read out of the tag of another type, where they mean something else. */
+static void test_a_framebuffer_without_colours(void **state)
+{
+    static const struct {
+        const char *bytes;
+        size_t size;
+    } rests[] = {{"\x01", 1},
+                 {"\x01\0\0\x10\x08\x08\x08\x00", 8}, /* one byte short */
+                 {"\x00\0\0\x10\x08\x08\x08\x00\x08", 9},
+                 {"\x02\0\0\x10\x08\x08\x08\x00\x08", 9}};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rests); i++) {
+        begin();
+        tag_memory();
+        tag_framebuffer_with(rests[i].bytes, rests[i].size);
+        finish();
+        assert_int_equal(parse(), 0);
+        assert_true(info.has_framebuffer);
+        assert_int_equal(info.framebuffer.type, rests[i].bytes[0]);
+        assert_int_equal(info.framebuffer.red.size, 0);
+        assert_int_equal(info.framebuffer.green.size, 0);
+        assert_int_equal(info.framebuffer.blue.size, 0);
+    }
 }
 
 static void test_the_older_rsdp_when_it_is_the_only_one(void **state)
@@ -607,6 +646,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_order_of_tags),
         cmocka_unit_test(test_only_a_memory_map),
+        cmocka_unit_test(test_a_framebuffer_without_colours),
         cmocka_unit_test(test_the_older_rsdp_when_it_is_the_only_one),
         cmocka_unit_test(test_nothing_behind_the_end_tag_is_read),
         cmocka_unit_test(test_more_bytes_than_the_information_claims),

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include "kernel/mm/frames.h"
 #include "kernel/mm/phys.h"
+#include "kernel/panic.h"
 #include "vmx/ept.h"
 
 /* Low, because the metadata counts from physical address 0. */
@@ -23,6 +24,15 @@
 #define HOST_LIMIT  (1ull << 52)
 
 static uint8_t metadata[ARENA_END / PAGE_SIZE];
+
+/* All frames are in it: tables come from nowhere else. */
+static struct frame_pool pool;
+
+_Noreturn void panic(const char *format, ...)
+{
+    fail_msg("panic: %s", format);
+    abort();
+}
 
 static int set_up_arena(void **state)
 {
@@ -37,23 +47,26 @@ static int set_up_frames(void **state)
     (void)state;
     frames_init(metadata, HPA(ARENA_END));
     frames_add(HPA(ARENA_START), HPA(ARENA_END));
-    return 0;
+    return frame_pool_create(&pool, frames_total_count());
 }
 
 /* Every test gives all frames back. */
 static int tear_down_frames(void **state)
 {
     (void)state;
-    return frames_free_count() == frames_total_count() ? 0 : -1;
+    if (pool.taken > 0)
+        return -1;
+    frame_pool_destroy(&pool);
+    return frames_available_count() == frames_total_count() ? 0 : -1;
 }
 
-/* Leaves `left` free frames; the rest hang in a list through their first words. */
+/* Leaves `left` frames in the pool; the rest hang in a list through their first words. */
 static void *hoard;
 
 static void keep_frames(uint64_t left)
 {
-    while (frames_free_count() > left) {
-        void *page = page_alloc();
+    while (pool.reserved > left) {
+        void *page = frame_pool_page(&pool);
         assert_non_null(page);
         *(void **)page = hoard;
         hoard = page;
@@ -65,7 +78,7 @@ static void release_frames(void)
     while (hoard != NULL) {
         void *page = hoard;
         hoard = *(void **)page;
-        page_free(page);
+        frame_pool_free_page(&pool, page);
     }
 }
 
@@ -103,7 +116,7 @@ static void entries_are_those_of_the_sdm(void **state)
         {0xffffc0000000, 0xfffffc0000000, FRAME_ORDER_1G, 2, EPT_RW, EPT_UC, 0xfffffc0000083},
     };
     struct ept ept;
-    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
         assert_int_equal(ept_map(&ept, GPA(cases[i].guest), HPA(cases[i].host), cases[i].order,
                                  cases[i].access, cases[i].type),
@@ -120,15 +133,15 @@ static void create_takes_one_frame(void **state)
 {
     (void)state;
     struct ept ept;
-    assert_int_equal(ept_create(&ept, FRAME_ORDER_4K), 0);
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_4K, &pool), 0);
     assert_int_equal(ept.table_count, 1);
-    assert_int_equal(frames_total_count() - frames_free_count(), 1);
+    assert_int_equal(pool.taken, 1);
     ept_destroy(&ept);
 
-    assert_int_equal(ept_create(&ept, 1), -EINVAL);
-    assert_int_equal(ept_create(&ept, 27), -EINVAL);
+    assert_int_equal(ept_create(&ept, 1, &pool), -EINVAL);
+    assert_int_equal(ept_create(&ept, 27, &pool), -EINVAL);
     keep_frames(0);
-    assert_int_equal(ept_create(&ept, FRAME_ORDER_4K), -ENOMEM);
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_4K, &pool), -ENOMEM);
     release_frames();
 }
 
@@ -143,7 +156,6 @@ static void map_refuses_what_is_no_mapping(void **state)
         {0, 0, FRAME_ORDER_4K, 0, EPT_WB},
         {0, 0, FRAME_ORDER_4K, EPT_WRITE, EPT_WB},
         {0, 0, FRAME_ORDER_4K, EPT_WRITE | EPT_EXECUTE, EPT_WB},
-        {0, 0, FRAME_ORDER_4K, EPT_EXECUTE, EPT_WB},
         {0, 0, FRAME_ORDER_4K, EPT_RWX | 8, EPT_WB},
         {0, 0, FRAME_ORDER_4K, EPT_RWX | 0x80, EPT_WB},
         {0, 0, FRAME_ORDER_4K, EPT_RWX, 1},
@@ -168,7 +180,7 @@ static void map_refuses_what_is_no_mapping(void **state)
     };
     struct ept ept;
     struct ept_leaf leaf;
-    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
         assert_int_equal(ept_map(&ept, GPA(cases[i].guest), HPA(cases[i].host), cases[i].order,
                                  cases[i].access, (enum ept_memory_type)cases[i].type),
@@ -184,7 +196,7 @@ static void no_leaf_is_larger_than_the_capability(void **state)
     static const unsigned orders[] = {FRAME_ORDER_4K, FRAME_ORDER_2M, FRAME_ORDER_1G};
     for (size_t max = 0; max < ARRAY_SIZE(orders); max++) {
         struct ept ept;
-        assert_int_equal(ept_create(&ept, orders[max]), 0);
+        assert_int_equal(ept_create(&ept, orders[max], &pool), 0);
         assert_int_equal(ept.max_order, orders[max]);
         for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
             assert_int_equal(ept_map(&ept, GPA(i * GIB), HPA(0), orders[i], EPT_RWX, EPT_WB),
@@ -198,7 +210,7 @@ static void what_is_mapped_stays(void **state)
     (void)state;
     struct ept ept;
     struct ept_leaf leaf;
-    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
     assert_int_equal(ept_map(&ept, GPA(PAGE_SIZE), HPA(0), FRAME_ORDER_4K, EPT_RW, EPT_WB), 0);
     assert_int_equal(ept_map(&ept, GPA(GIB), HPA(0), FRAME_ORDER_1G, EPT_RW, EPT_WB), 0);
     assert_int_equal(ept.table_count, 4);
@@ -229,7 +241,7 @@ static void protect_refuses_bad_ranges(void **state)
     struct ept ept;
     struct ept_leaf leaf;
     const uint64_t last = GUEST_LIMIT - PAGE_SIZE;
-    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
     assert_int_equal(ept_map(&ept, GPA(0), HPA(0), FRAME_ORDER_2M, EPT_RW, EPT_WB), 0);
     assert_int_equal(ept_map(&ept, GPA(last), HPA(0), FRAME_ORDER_4K, EPT_RW, EPT_WB), 0);
     const uint32_t tables = ept.table_count;
@@ -238,7 +250,6 @@ static void protect_refuses_bad_ranges(void **state)
     assert_int_equal(ept_protect(&ept, GPA(0), PAGE_SIZE + 1, EPT_READ), -EINVAL);
     assert_int_equal(ept_protect(&ept, GPA(0), PAGE_SIZE, 0), -EINVAL);
     assert_int_equal(ept_protect(&ept, GPA(0), PAGE_SIZE, EPT_WRITE), -EINVAL);
-    assert_int_equal(ept_protect(&ept, GPA(0), PAGE_SIZE, EPT_EXECUTE), -EINVAL);
     assert_int_equal(ept_protect(&ept, GPA(0), PAGE_SIZE, EPT_RWX | 8), -EINVAL);
     assert_int_equal(ept_protect(&ept, GPA(last), 2 * PAGE_SIZE, EPT_READ), -EINVAL);
     assert_int_equal(ept_protect(&ept, GPA(last), UINT64_MAX & ~PAGE_MASK, EPT_READ), -EINVAL);
@@ -367,10 +378,23 @@ static void assert_next_leaf(gpa_t guest, const struct ept_leaf *leaf, void *con
     assert_int_equal(leaf->memory_type, wanted->type);
 }
 
+/* There is room exactly where no leaf of the model begins before the end and ends behind the
+ * start. */
+static void assert_room_as_model(const struct ept *ept, uint64_t guest)
+{
+    for (unsigned order = 0; order <= FRAME_ORDER_1G && guest < GUEST_LIMIT; order += 9) {
+        uint64_t size = PAGE_SIZE << order, start = ALIGN_DOWN(guest, size);
+        size_t i = model_position(&model, start);
+        bool room = i == model.count || model.leaves[i].guest >= start + size;
+        assert_int_equal(ept_has_room(ept, GPA(start), order), room);
+    }
+}
+
 static void assert_walks_as_model(const struct ept *ept, uint64_t guest)
 {
     struct ept_leaf leaf;
     unsigned level;
+    assert_room_as_model(ept, guest);
     const struct leaf *wanted = model_find(&model, guest);
     if (wanted == NULL) {
         assert_int_equal(ept_walk(ept, GPA(guest), &leaf), -ENOENT);
@@ -396,7 +420,7 @@ static void assert_is_model(const struct ept *ept, uint64_t frames_at_start)
     assert_int_equal(seen, model.count);
     assert_int_equal(ept->table_count, model_tables(&model));
     release_frames();
-    assert_int_equal(frames_at_start - frames_free_count(), ept->table_count);
+    assert_int_equal(frames_at_start - pool.reserved, ept->table_count);
 }
 
 static uint64_t pick(uint64_t count)
@@ -428,7 +452,7 @@ static void assert_result(int result, int wanted, uint64_t left)
     if (wanted == 0)
         model = next;
     else
-        assert_int_equal(frames_free_count(), left);
+        assert_int_equal(pool.reserved, left);
 }
 
 static void random_map(struct ept *ept, uint64_t left)
@@ -492,14 +516,14 @@ static void random_steps_agree_with_the_model(void **state)
     (void)state;
     enum { STEPS = 4000 };
     struct ept ept;
-    uint64_t frames_at_start = frames_free_count();
-    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+    uint64_t frames_at_start = pool.reserved;
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
     model.count = 0;
     srandom(1);
     for (int step = 0; step < STEPS; step++) {
         if (pick(4) == 0)
             keep_frames(pick(5));
-        uint64_t left = frames_free_count();
+        uint64_t left = pool.reserved;
         next = model;
         switch (pick(3)) {
         case 0:
@@ -523,8 +547,8 @@ static void random_steps_agree_with_the_model(void **state)
         }
         if (model.count > LEAVES_MAX - 4096) {
             ept_destroy(&ept);
-            assert_int_equal(frames_free_count(), frames_at_start);
-            assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+            assert_int_equal(pool.reserved, frames_at_start);
+            assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
             model.count = 0;
         }
     }
@@ -534,7 +558,7 @@ static void random_steps_agree_with_the_model(void **state)
         random_unmap(&ept);
     assert_is_model(&ept, frames_at_start);
     ept_destroy(&ept);
-    assert_int_equal(frames_free_count(), frames_at_start);
+    assert_int_equal(pool.reserved, frames_at_start);
 }
 
 /* One call with every number of free frames from none to enough. */
@@ -559,7 +583,7 @@ static void out_of_frames_changes_nothing(void **state)
     struct ept ept;
     for (size_t i = 0; i < ARRAY_SIZE(protects); i++) {
         uint64_t size = PAGE_SIZE << protects[i].order;
-        assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+        assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
         model.count = 0;
         for (unsigned leaf = 0; leaf < 2; leaf++) {
             struct leaf entry = {GIB + leaf * size, leaf * size, protects[i].order, EPT_RW, EPT_WB};
@@ -581,17 +605,266 @@ static void out_of_frames_changes_nothing(void **state)
     }
 
     for (uint64_t frames = 1; frames <= 3; frames++) {
-        assert_int_equal(ept_create(&ept, FRAME_ORDER_1G), 0);
+        assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
         unsigned order = (unsigned)(3 - frames) * 9;
         for (uint64_t left = 0; left <= frames; left++) {
             release_frames();
             keep_frames(left);
             assert_int_equal(ept_map(&ept, GPA(GIB), HPA(0), order, EPT_RW, EPT_WB),
                              left < frames ? -ENOMEM : 0);
-            assert_int_equal(frames_free_count(), left < frames ? left : 0);
+            assert_int_equal(pool.reserved, left < frames ? left : 0);
             assert_int_equal(ept.table_count, left < frames ? 1 : 1 + frames);
         }
         release_frames();
+        ept_destroy(&ept);
+    }
+}
+
+/* As ept_walk finds it, for each access, in leaves of all sizes. */
+static void reach_agrees_with_walk(void **state)
+{
+    static const unsigned orders[] = {FRAME_ORDER_4K, FRAME_ORDER_2M, FRAME_ORDER_1G};
+    static const uint8_t accesses[] = {EPT_READ, EPT_RW, EPT_RX, EPT_RWX, EPT_EXECUTE};
+    struct ept ept;
+    (void)state;
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
+        for (size_t j = 0; j < ARRAY_SIZE(accesses); j++) {
+            uint64_t guest = (1 + i * 16 + 2 * j) * GIB, host = (1 + j) * GIB, byte = 0xabc;
+            assert_int_equal(ept_map(&ept, GPA(guest), HPA(host), orders[i], accesses[j], EPT_WB),
+                             0);
+            for (unsigned access = 1; access <= EPT_RWX; access++) {
+                void *there = (accesses[j] & access) == access ? phys_to_virt(HPA(host + byte))
+                                                               : NULL;
+                assert_ptr_equal(ept_reach(&ept, GPA(guest + byte), (uint8_t)access), there);
+            }
+            uint64_t last = (PAGE_SIZE << orders[i]) - 1;
+            assert_ptr_equal(ept_reach(&ept, GPA(guest + last), accesses[j]),
+                             phys_to_virt(HPA(host + last)));
+            assert_null(ept_reach(&ept, GPA(guest - 1), EPT_READ));
+            assert_null(ept_reach(&ept, GPA(guest + last + 1), EPT_READ));
+        }
+    assert_null(ept_reach(&ept, GPA(GUEST_LIMIT), EPT_READ));
+    assert_null(ept_reach(&ept, GPA(UINT64_MAX), EPT_READ));
+    ept_destroy(&ept);
+}
+
+/* What was found is kept, for pages that share a place too, and not beyond its end. */
+static void reach_forgets_what_changes(void **state)
+{
+    struct ept ept;
+    struct ept_leaf leaf;
+    const uint64_t same_place = EPT_RECENT * PAGE_SIZE, far = 1ull << 47; /* too far to be kept */
+    (void)state;
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_4K, &pool), 0);
+    for (uint64_t i = 1; i <= 3; i++)
+        assert_int_equal(ept_map(&ept, GPA(i * same_place), HPA(i * MIB), 0, EPT_RWX, EPT_WB), 0);
+    assert_int_equal(ept_map(&ept, GPA(far), HPA(5 * MIB), 0, EPT_RW, EPT_WB), 0);
+    for (unsigned turn = 0; turn < 3; turn++)
+        for (uint64_t i = 1; i <= 3; i++)
+            assert_ptr_equal(ept_reach(&ept, GPA(i * same_place + turn), EPT_RW),
+                             phys_to_virt(HPA(i * MIB + turn)));
+    for (unsigned turn = 0; turn < 2; turn++)
+        assert_ptr_equal(ept_reach(&ept, GPA(far + 1), EPT_READ), phys_to_virt(HPA(5 * MIB + 1)));
+    assert_null(ept_reach(&ept, GPA(0), EPT_READ));
+    assert_null(ept_reach(&ept, GPA(far - same_place), EPT_READ));
+    assert_int_equal(ept_protect(&ept, GPA(3 * same_place), PAGE_SIZE, EPT_READ), 0);
+    assert_null(ept_reach(&ept, GPA(3 * same_place), EPT_WRITE));
+    assert_non_null(ept_reach(&ept, GPA(3 * same_place), EPT_READ));
+    assert_int_equal(ept_unmap(&ept, GPA(3 * same_place), &leaf), 0);
+    assert_null(ept_reach(&ept, GPA(3 * same_place), EPT_READ));
+    ept_destroy(&ept);
+}
+
+static void populate_refuses_what_is_no_mapping(void **state)
+{
+    (void)state;
+    static const uint8_t accesses[] = {0, EPT_WRITE, EPT_WRITE | EPT_EXECUTE, 8, 0xff};
+    struct ept ept;
+    hpa_t host;
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(accesses); i++)
+        assert_int_equal(ept_populate(&ept, GPA(0), accesses[i], &host), -EINVAL);
+    assert_int_equal(ept_populate(&ept, GPA(GUEST_LIMIT), EPT_RWX, &host), -EINVAL);
+    assert_int_equal(ept_populate(&ept, GPA(UINT64_MAX), EPT_RWX, &host), -EINVAL);
+    assert_int_equal(pool.taken, 1);
+    ept_destroy(&ept);
+}
+
+/* Returns how many pages it took, 0 or 1, with `left` frames in the pool. */
+static uint64_t random_populate(struct ept *ept, uint64_t left)
+{
+    hpa_t host;
+    uint64_t guest = pick_guest() + pick(PAGE_SIZE);
+    uint8_t access = pick_access();
+    const struct leaf *old = model_find(&model, guest);
+    if (old != NULL) {
+        assert_int_equal(ept_populate(ept, GPA(guest), access, &host), 0);
+        assert_int_equal(host.value, old->host + (guest - old->guest));
+        assert_walks_as_model(ept, guest);
+        assert_int_equal(pool.reserved, left);
+        return 0;
+    }
+
+    struct leaf fresh = {.guest = ALIGN_DOWN(guest, PAGE_SIZE), .access = access, .type = EPT_WB};
+    next = model;
+    assert_int_equal(model_map(&next, fresh), 0);
+    bool enough = 1 + model_tables(&next) - model_tables(&model) <= left;
+    assert_int_equal(ept_populate(ept, GPA(guest), access, &host), enough ? 1 : -ENOMEM);
+    if (!enough) {
+        assert_int_equal(pool.reserved, left);
+        return 0;
+    }
+    assert_int_equal(host.value % PAGE_SIZE, guest % PAGE_SIZE);
+    host.value = ALIGN_DOWN(host.value, PAGE_SIZE);
+    model_find(&next, guest)->host = host.value;
+    model = next;
+    assert_walks_as_model(ept, guest);
+    uint8_t *page = phys_to_virt(host);
+    assert_int_equal(page[0], 0);
+    assert_memory_equal(page, page + 1, PAGE_SIZE - 1);
+    memset(page, 0xa5, PAGE_SIZE);
+    return 1;
+}
+
+static void populate_takes_a_page_where_nothing_is_mapped(void **state)
+{
+    (void)state;
+    struct ept ept;
+    static const struct leaf there[] = {
+        {511 * GIB, 0x7000, FRAME_ORDER_4K, EPT_READ, EPT_UC},
+        {GIB, GIB, FRAME_ORDER_1G, EPT_RX, EPT_WB},
+        {512 * GIB + PAGE_SIZE_2M, 2 * GIB, FRAME_ORDER_2M, EPT_RW, EPT_WB},
+    };
+    srandom(2);
+    for (int round = 0; round < 20; round++) {
+        assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
+        model.count = 0;
+        for (size_t i = 0; i < ARRAY_SIZE(there); i++) {
+            assert_int_equal(model_map(&model, there[i]), 0);
+            assert_int_equal(ept_map(&ept, GPA(there[i].guest), HPA(there[i].host), there[i].order,
+                                     there[i].access, (enum ept_memory_type)there[i].type), 0);
+        }
+        uint64_t pages = 0;
+        for (int step = 0; step < 100; step++) {
+            if (pick(2) == 0)
+                keep_frames(pick(5));
+            pages += random_populate(&ept, pool.reserved);
+            release_frames();
+            assert_int_equal(ept.table_count, model_tables(&model));
+            assert_int_equal(pool.taken, ept.table_count + pages);
+            assert_walks_as_model(&ept, pick_guest() + pick(PAGE_SIZE));
+        }
+        assert_true(pages > 10);
+        for (size_t i = 0; i < model.count; i++)
+            if (model.leaves[i].host >= ARENA_START && model.leaves[i].host < ARENA_END)
+                frame_pool_free_page(&pool, phys_to_virt(HPA(model.leaves[i].host)));
+        ept_destroy(&ept);
+        assert_int_equal(pool.taken, 0);
+    }
+}
+
+/* ---- The walk for people --------------------------------------------------------------------- */
+
+static void a_walk_names_every_level(void **state)
+{
+    (void)state;
+    struct ept ept;
+    struct ept_step steps[EPT_STEPS_MAX];
+    const uint64_t guest = 3 * GIB / 2 + 5 * PAGE_SIZE; /* PDPTE 1, PDE 256, PTE 5 */
+    static const char *const names[] = {"PML4E", "PDPTE", "PDE", "PTE"};
+    static const uint32_t indices[] = {0, 1, 256, 5};
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
+    assert_int_equal(ept_map(&ept, GPA(guest), HPA(0x7000), FRAME_ORDER_4K, EPT_RX, EPT_WB), 0);
+
+    assert_int_equal(ept_walk_steps(&ept, GPA(guest + 0x123), steps), 4);
+    hpa_t table = ept.root;
+    for (unsigned i = 0; i < 4; i++) {
+        const uint64_t *entries = phys_to_virt(table);
+        assert_int_equal(steps[i].table.value, table.value);
+        assert_string_equal(steps[i].name, names[i]);
+        assert_int_equal(steps[i].index, indices[i]);
+        assert_int_equal(steps[i].entry, entries[indices[i]]);
+        assert_int_equal(steps[i].size, (512 * GIB) >> (9 * i));
+        assert_int_equal(steps[i].kind, i < 3 ? EPT_STEP_TABLE : EPT_STEP_LEAF);
+        assert_int_equal(steps[i].access, i < 3 ? EPT_RWX : EPT_RX);
+        table = steps[i].address;
+    }
+    assert_int_equal(steps[3].address.value, 0x7123);
+    assert_int_equal(steps[3].memory_type, EPT_WB);
+
+    /* another page of the same table, another gigabyte, another 512 gigabytes */
+    assert_int_equal(ept_walk_steps(&ept, GPA(guest + PAGE_SIZE), steps), 4);
+    assert_int_equal(steps[3].kind, EPT_STEP_ABSENT);
+    assert_int_equal(ept_walk_steps(&ept, GPA(guest + GIB), steps), 2);
+    assert_int_equal(steps[1].kind, EPT_STEP_ABSENT);
+    assert_int_equal(ept_walk_steps(&ept, GPA(GUEST_LIMIT - 1), steps), 1);
+    assert_int_equal(steps[0].index, 511);
+    assert_int_equal(steps[0].kind, EPT_STEP_ABSENT);
+    assert_int_equal(ept_walk_steps(&ept, GPA(GUEST_LIMIT), steps), 0);
+    assert_int_equal(ept_walk_steps(&ept, GPA(UINT64_MAX), steps), 0);
+    ept_destroy(&ept);
+}
+
+static void a_walk_ends_at_a_large_page(void **state)
+{
+    (void)state;
+    struct ept ept;
+    struct ept_step steps[EPT_STEPS_MAX];
+    assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
+    assert_int_equal(ept_map(&ept, GPA(GIB), HPA(3 * GIB), FRAME_ORDER_1G, EPT_RW, EPT_UC), 0);
+    assert_int_equal(ept_map(&ept, GPA(0), HPA(GIB), FRAME_ORDER_2M, EPT_RWX, EPT_WB), 0);
+
+    assert_int_equal(ept_walk_steps(&ept, GPA(GIB + 0x12345678), steps), 2);
+    assert_int_equal(steps[1].kind, EPT_STEP_LEAF);
+    assert_int_equal(steps[1].size, GIB);
+    assert_int_equal(steps[1].address.value, 3 * GIB + 0x12345678);
+    assert_int_equal(steps[1].memory_type, EPT_UC);
+    assert_int_equal(ept_walk_steps(&ept, GPA(0x54321), steps), 3);
+    assert_int_equal(steps[2].kind, EPT_STEP_LEAF);
+    assert_int_equal(steps[2].size, 2 * MIB);
+    assert_int_equal(steps[2].address.value, GIB + 0x54321);
+    ept_destroy(&ept);
+}
+
+/* Entries that the mapper never writes: SDM 28.2.3.1. */
+static void a_walk_tells_misconfigurations(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t entry;
+        unsigned depth; /* 0: a PML4E */
+        enum ept_step_kind kind;
+    } cases[] = {
+        {0x7032, 3, EPT_STEP_MISCONFIGURED}, /* write without read */
+        {0x7036, 3, EPT_STEP_MISCONFIGURED},
+        {0x7034, 3, EPT_STEP_LEAF},          /* execute alone: by capability */
+        {0x7037, 3, EPT_STEP_LEAF},
+        {0x7007, 3, EPT_STEP_LEAF},          /* UC */
+        {0x7017, 3, EPT_STEP_MISCONFIGURED}, /* memory types 2, 3, 7 */
+        {0x701f, 3, EPT_STEP_MISCONFIGURED},
+        {0x703f, 3, EPT_STEP_MISCONFIGURED},
+        {0x702f, 3, EPT_STEP_LEAF},          /* WP */
+        {0x7038, 3, EPT_STEP_ABSENT},
+        {0x2000b7, 2, EPT_STEP_LEAF},
+        {0x200097, 2, EPT_STEP_MISCONFIGURED},
+        {0x20000f, 2, EPT_STEP_MISCONFIGURED}, /* a reserved bit of a reference */
+        {0x200047, 1, EPT_STEP_MISCONFIGURED},
+        {0x200002, 1, EPT_STEP_MISCONFIGURED},
+        {0x200087, 0, EPT_STEP_MISCONFIGURED}, /* a PML4E maps no page */
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct ept ept;
+        struct ept_step steps[EPT_STEPS_MAX];
+        assert_int_equal(ept_create(&ept, FRAME_ORDER_1G, &pool), 0);
+        assert_int_equal(ept_map(&ept, GPA(0), HPA(0), FRAME_ORDER_4K, EPT_RWX, EPT_WB), 0);
+        assert_int_equal(ept_walk_steps(&ept, GPA(0), steps), 4);
+        uint64_t *entry = phys_to_virt(steps[cases[i].depth].table);
+        uint64_t before = *entry;
+        *entry = cases[i].entry;
+        assert_int_equal(ept_walk_steps(&ept, GPA(0), steps), cases[i].depth + 1);
+        assert_int_equal(steps[cases[i].depth].kind, cases[i].kind);
+        *entry = before;
         ept_destroy(&ept);
     }
 }
@@ -609,6 +882,13 @@ int main(void)
         ept_test(protect_refuses_bad_ranges),
         ept_test(random_steps_agree_with_the_model),
         ept_test(out_of_frames_changes_nothing),
+        ept_test(reach_agrees_with_walk),
+        ept_test(reach_forgets_what_changes),
+        ept_test(populate_refuses_what_is_no_mapping),
+        ept_test(populate_takes_a_page_where_nothing_is_mapped),
+        ept_test(a_walk_names_every_level),
+        ept_test(a_walk_ends_at_a_large_page),
+        ept_test(a_walk_tells_misconfigurations),
     };
     return cmocka_run_group_tests(tests, set_up_arena, NULL);
 }

@@ -28,6 +28,7 @@ size_t atoll_strnlen(const char *text, size_t limit);
 int atoll_strcmp(const char *left, const char *right);
 int atoll_strncmp(const char *left, const char *right, size_t limit);
 char *atoll_strchr(const char *text, int wanted);
+void *atoll_memchr(const void *memory, int wanted, size_t size);
 
 #define memcpy  atoll_memcpy
 #define memset  atoll_memset
@@ -38,6 +39,7 @@ char *atoll_strchr(const char *text, int wanted);
 #define strcmp  atoll_strcmp
 #define strncmp atoll_strncmp
 #define strchr  atoll_strchr
+#define memchr  atoll_memchr
 #include "kernel/lib/string.c"
 #undef memcpy
 #undef memset
@@ -48,6 +50,7 @@ char *atoll_strchr(const char *text, int wanted);
 #undef strcmp
 #undef strncmp
 #undef strchr
+#undef memchr
 
 /* Formats are made at run time, or wrong on purpose. */
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -242,6 +245,8 @@ static void test_string_functions_against_libc(void **state)
         assert_int_equal(SIGN(atoll_memcmp(ours, other, size)), SIGN(memcmp(ours, other, size)));
         assert_int_equal(SIGN(atoll_strncmp(ours, other, size)), SIGN(strncmp(ours, other, size)));
         assert_int_equal(atoll_strnlen(ours + from, size), strnlen(ours + from, size));
+        assert_ptr_equal(atoll_memchr(ours + from, wanted | 0x100, size),
+                         memchr(ours + from, wanted, size));
 
         ours[63] = theirs[63] = other[63] = '\0';
         assert_int_equal(atoll_strlen(ours + from), strlen(ours + from));

@@ -67,6 +67,36 @@ static void starts_with_nothing(void **state)
     assert_null(page_alloc());
 }
 
+static uint64_t sum_of_blocks(void)
+{
+    uint64_t sum = 0;
+    for (unsigned order = 0; order <= FRAME_MAX_ORDER; order++)
+        sum += frames_free_blocks(order) << order;
+    return sum;
+}
+
+/* Before, while and after blocks are split: they are counted by order, and nothing is lost. */
+static void free_blocks_are_counted(void **state)
+{
+    (void)state;
+    hpa_t frame;
+    start(16 * MIB);
+    frames_add(HPA(8 * MIB), HPA(16 * MIB));
+    assert_int_equal(frames_free_blocks(11), 1); /* 8 MiB */
+    assert_int_equal(sum_of_blocks(), 2048);
+    assert_int_equal(frame_alloc(FRAME_ORDER_2M, &frame), 0);
+    assert_int_equal(frames_free_blocks(11), 0);
+    assert_int_equal(frames_free_blocks(10), 1);
+    assert_int_equal(frames_free_blocks(9), 1);
+    assert_int_equal(sum_of_blocks(), 2048 - 512);
+    assert_int_equal(frame_free(frame, FRAME_ORDER_2M), 0);
+    assert_int_equal(frames_free_blocks(11), 1);
+    assert_int_equal(sum_of_blocks(), 2048);
+    assert_int_equal(frames_free_blocks(FRAME_MAX_ORDER + 1), 0);
+    start(16 * MIB);
+    assert_int_equal(sum_of_blocks(), 0);
+}
+
 static void ranges_are_rounded_inwards_and_clipped(void **state)
 {
     (void)state;
@@ -167,6 +197,14 @@ static void model_give(const struct block *block)
     assert_int_equal(frame_free(block->frame, block->order), -EINVAL);
 }
 
+static void model_give_reserved(const struct block *block)
+{
+    assert_pattern(block);
+    model_set(block->frame.value / PAGE_SIZE, block->order, 0);
+    assert_int_equal(frame_free_reserved(block->frame, block->order), 0);
+    assert_int_equal(frame_free_reserved(block->frame, block->order), -EINVAL);
+}
+
 static void random_steps_agree_with_the_model(void **state)
 {
     (void)state;
@@ -212,6 +250,127 @@ static void random_steps_agree_with_the_model(void **state)
         model_give(&held[--count]);
     assert_int_equal(frames_free_count(), SMALL_COUNT - 3);
     assert_memory_equal(metadata, canonical, sizeof(canonical));
+}
+
+/* Frames that are free, and how many of them are set aside. */
+static uint64_t model_free, model_reserved;
+
+static void random_reservation(void)
+{
+    uint64_t count = (uint64_t)random() % 1500;
+    if (random() % 2) {
+        bool possible = count <= model_free - model_reserved;
+        assert_int_equal(frames_reserve(count), possible ? 0 : -ENOMEM);
+        model_reserved += possible ? count : 0;
+    } else {
+        count = MIN(count, model_reserved);
+        frames_unreserve(count);
+        model_reserved -= count;
+    }
+}
+
+static bool random_take(struct block *block)
+{
+    bool reserved = random() % 2;
+    uint64_t most = reserved ? model_reserved : model_free - model_reserved;
+    block->pattern = (uint8_t)(random() % 255 + 1);
+    block->order = (unsigned)__builtin_ctzl((unsigned long)random() | BIT(11));
+    bool possible = BIT(block->order) <= most && model_has_block(block->order);
+    int result = reserved ? frame_alloc_reserved(block->order, &block->frame)
+                          : frame_alloc(block->order, &block->frame);
+    assert_int_equal(result, possible ? 0 : -ENOMEM);
+    if (!possible)
+        return false;
+    model_take(block);
+    model_free -= BIT(block->order);
+    model_reserved -= reserved ? BIT(block->order) : 0;
+    return true;
+}
+
+static void random_give(const struct block *block)
+{
+    model_free += BIT(block->order);
+    if (random() % 2) {
+        model_give(block);
+    } else {
+        model_give_reserved(block);
+        model_reserved += BIT(block->order);
+    }
+}
+
+static void reservations_agree_with_the_model(void **state)
+{
+    (void)state;
+    enum { HELD_MAX = 600, STEPS = 30000 };
+    static struct block held[HELD_MAX];
+    size_t count = 0;
+
+    start(SMALL_END);
+    frames_add(HPA(0), HPA(SMALL_END));
+    memset(owner, 0, sizeof(owner));
+    owner[0] = NOT_OURS;
+    model_free = SMALL_COUNT - 1;
+    model_reserved = 0;
+    srandom(2);
+    for (int step = 0; step < STEPS; step++) {
+        bool filling = (step / 500) % 2 == 0;
+        if (random() % 8 == 0) {
+            random_reservation();
+        } else if (random() % 10 < (filling ? 7 : 3)) {
+            count += count < HELD_MAX && random_take(&held[count]);
+        } else if (count > 0) {
+            size_t i = (size_t)random() % count;
+            random_give(&held[i]);
+            held[i] = held[--count];
+        }
+        assert_int_equal(frames_free_count(), model_free);
+        assert_int_equal(sum_of_blocks(), model_free);
+        assert_int_equal(frames_available_count(), model_free - model_reserved);
+    }
+    while (count > 0)
+        random_give(&held[--count]);
+    frames_unreserve(model_reserved);
+    assert_int_equal(frames_available_count(), SMALL_COUNT - 1);
+}
+
+/* However the rest is cut up, so many single frames as are reserved come, and no other. */
+static void reserved_frames_are_left_alone(void **state)
+{
+    (void)state;
+    enum { RESERVED = 1000 };
+    hpa_t frame;
+    start(SMALL_END);
+    frames_add(HPA(0), HPA(SMALL_END));
+    assert_int_equal(frames_reserve(SMALL_COUNT), -ENOMEM);
+    assert_int_equal(frames_reserve(UINT64_MAX), -ENOMEM);
+    assert_int_equal(frames_reserve(RESERVED), 0);
+    assert_int_equal(frames_reserve(UINT64_MAX), -ENOMEM);
+    assert_int_equal(frames_reserve(SMALL_COUNT - 1 - RESERVED + 1), -ENOMEM);
+
+    for (uint64_t left = SMALL_COUNT - 1 - RESERVED; left > 0; left--) {
+        assert_int_equal(frames_available_count(), left);
+        assert_int_equal(frame_alloc(0, &frame), 0);
+    }
+    assert_int_equal(frame_alloc(0, &frame), -ENOMEM);
+    assert_null(page_alloc());
+    assert_int_equal(frame_alloc_reserved(FRAME_MAX_ORDER + 1, &frame), -ENOMEM);
+    assert_int_equal(frame_alloc_reserved(UINT32_MAX, &frame), -ENOMEM);
+    for (unsigned i = 0; i < RESERVED; i++) {
+        assert_int_equal(frame_alloc_reserved(0, &frame), 0);
+        assert_zeroed(frame, 0);
+        assert_int_equal(frame_alloc(0, &frame), -ENOMEM);
+    }
+    assert_int_equal(frame_alloc_reserved(0, &frame), -ENOMEM);
+
+    /* given back for the reservation it is not for all; given back plainly it is */
+    assert_int_equal(frame_free_reserved(frame, 1), -EINVAL);
+    assert_int_equal(frame_free_reserved(frame, UINT32_MAX), -EINVAL);
+    assert_int_equal(frame_free_reserved(frame, 0), 0);
+    assert_int_equal(frame_alloc(0, &frame), -ENOMEM);
+    assert_int_equal(frame_alloc_reserved(0, &frame), 0);
+    assert_int_equal(frame_free(frame, 0), 0);
+    assert_int_equal(frame_alloc_reserved(0, &frame), -ENOMEM);
+    assert_int_equal(frame_alloc(0, &frame), 0);
 }
 
 static void every_frame_comes_once(void **state)
@@ -307,17 +466,47 @@ static void on_trap(int signal)
     siglongjmp(trapped, signal);
 }
 
-static bool page_free_traps(void *page)
+/* Does `act` execute UD2? */
+static bool traps(void (*act)(void *argument), void *argument)
 {
     struct sigaction action = {.sa_handler = on_trap}, old;
     assert_int_equal(sigaction(SIGILL, &action, &old), 0);
     bool volatile caught = true;
     if (sigsetjmp(trapped, 1) == 0) {
-        page_free(page);
+        act(argument);
         caught = false;
     }
     assert_int_equal(sigaction(SIGILL, &old, NULL), 0);
     return caught;
+}
+
+static bool page_free_traps(void *page)
+{
+    return traps(page_free, page);
+}
+
+static void unreserve(void *count)
+{
+    frames_unreserve(*(const uint64_t *)count);
+}
+
+static bool frames_unreserve_traps(uint64_t count)
+{
+    return traps(unreserve, &count);
+}
+
+static void no_more_is_unreserved_than_is_reserved(void **state)
+{
+    (void)state;
+    start(SMALL_END);
+    frames_add(HPA(0), HPA(SMALL_END));
+    assert_int_equal(frames_reserve(3), 0);
+    assert_true(frames_unreserve_traps(4));
+    assert_false(frames_unreserve_traps(2));
+    assert_true(frames_unreserve_traps(2));
+    assert_false(frames_unreserve_traps(1));
+    assert_false(frames_unreserve_traps(0));
+    assert_int_equal(frames_available_count(), SMALL_COUNT - 1);
 }
 
 static void pages_by_pointer(void **state)
@@ -353,7 +542,8 @@ static void *work(void *context)
     for (unsigned step = 0; step < 1000; step++) {
         unsigned order = step % 3;
         hpa_t frame;
-        if (frame_alloc(order, &frame) != 0)
+        bool reserved = step % 2;
+        if ((reserved ? frame_alloc_reserved(order, &frame) : frame_alloc(order, &frame)) != 0)
             continue;
         uint64_t first = (frame.value - MIB) / PAGE_SIZE;
         bool shared = false;
@@ -361,7 +551,8 @@ static void *work(void *context)
             shared |= atomic_exchange(&in_hand[i], true);
         for (uint64_t i = first; i < first + BIT(order); i++)
             atomic_store(&in_hand[i], false);
-        if (shared || frame_free(frame, order) != 0)
+        int freed = reserved ? frame_free_reserved(frame, order) : frame_free(frame, order);
+        if (shared || freed != 0)
             return context;
     }
     return NULL;
@@ -373,6 +564,7 @@ static void cores_do_not_meet_in_a_frame(void **state)
     pthread_t threads[2];
     start(SMALL_END);
     frames_add(HPA(MIB), HPA(MIB + 64 * PAGE_SIZE));
+    assert_int_equal(frames_reserve(32), 0);
     for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
         assert_int_equal(pthread_create(&threads[i], NULL, work, in_hand), 0);
     for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
@@ -381,6 +573,7 @@ static void cores_do_not_meet_in_a_frame(void **state)
         assert_null(failed);
     }
     assert_int_equal(frames_free_count(), 64);
+    assert_int_equal(frames_available_count(), 32);
     assert_int_equal(metadata[MIB / PAGE_SIZE], FRAME_FREE | 6);
 }
 
@@ -388,9 +581,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_with_nothing),
+        cmocka_unit_test(free_blocks_are_counted),
         cmocka_unit_test(ranges_are_rounded_inwards_and_clipped),
         cmocka_unit_test(neighbouring_ranges_join),
         cmocka_unit_test(random_steps_agree_with_the_model),
+        cmocka_unit_test(reservations_agree_with_the_model),
+        cmocka_unit_test(reserved_frames_are_left_alone),
+        cmocka_unit_test(no_more_is_unreserved_than_is_reserved),
         cmocka_unit_test(every_frame_comes_once),
         cmocka_unit_test(what_was_not_handed_out_is_refused),
         cmocka_unit_test(blocks_end_at_the_largest_order),

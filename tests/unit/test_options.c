@@ -49,6 +49,7 @@ static void check_defaults(void)
 {
     static const struct options defaults = {
         .com_port = 0x3f8, .com_baud = 115200, .slice_us = 1000, .onidle = ONIDLE_DEFAULT,
+        .apicv = true, .escape = 0x0f, .console_rate = 100,
     };
     assert_memory_equal(&options, &defaults, sizeof(options));
 }
@@ -74,7 +75,7 @@ static void test_all_together(void **state)
 {
     (void)state;
     accepted(" log=exits:CPUID,HLT cpus=2\tonidle=poweroff  com=com2,9600 tsc=2900 slice=500 "
-             "tour ");
+             "tour apicv=off ");
     assert_true(options.log_exits);
     assert_int_equal(options.log_name_count, 2);
     assert_string_equal(options.log_names[0], "CPUID");
@@ -86,6 +87,7 @@ static void test_all_together(void **state)
     assert_int_equal(options.tsc_hz, 2900000000);
     assert_int_equal(options.slice_us, 500);
     assert_true(options.tour);
+    assert_false(options.apicv);
 }
 
 static void test_log(void **state)
@@ -142,10 +144,12 @@ static void test_onidle(void **state)
     assert_int_equal(options.onidle, ONIDLE_POWEROFF);
     accepted("onidle=reboot");
     assert_int_equal(options.onidle, ONIDLE_REBOOT);
-    refused("onidle=sleep", "onidle=sleep", "halt, poweroff or reboot");
-    refused("onidle=haltt", "onidle=haltt", "halt, poweroff or reboot");
-    refused("onidle=hal", "onidle=hal", "halt, poweroff or reboot");
-    refused("onidle", "onidle", "halt, poweroff or reboot");
+    accepted("onidle=monitor");
+    assert_int_equal(options.onidle, ONIDLE_MONITOR);
+    refused("onidle=sleep", "onidle=sleep", "halt, poweroff, reboot or monitor");
+    refused("onidle=haltt", "onidle=haltt", "halt, poweroff, reboot or monitor");
+    refused("onidle=hal", "onidle=hal", "halt, poweroff, reboot or monitor");
+    refused("onidle", "onidle", "halt, poweroff, reboot or monitor");
 }
 
 static void test_com(void **state)
@@ -201,6 +205,75 @@ static void test_tour(void **state)
     assert_true(options.tour);
     refused("tour=1", "tour=1", "expected tour alone");
     refused("tour=", "tour=", "expected tour alone");
+    assert_false(options.shuffle);
+    accepted("shuffle");
+    assert_true(options.shuffle);
+    refused("shuffle=2", "shuffle=2", "expected shuffle alone");
+}
+
+static void test_escape(void **state)
+{
+    (void)state;
+    accepted("escape=a");
+    assert_int_equal(options.escape, 1);
+    accepted("escape=z");
+    assert_int_equal(options.escape, 26);
+    accepted("escape=]");
+    assert_int_equal(options.escape, 29);
+    accepted("escape=\\");
+    assert_int_equal(options.escape, 28);
+    accepted("escape=^");
+    assert_int_equal(options.escape, 30);
+    accepted("escape=_");
+    assert_int_equal(options.escape, 31);
+    /* Backspace, Tab, Enter, Escape, and what is no control key. */
+    static const char *const bad[] = {"escape=h", "escape=i", "escape=j", "escape=m", "escape=[",
+                                      "escape=A", "escape=1", "escape=oo", "escape=", "escape"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        refused(bad[i], bad[i], "expected escape=X");
+}
+
+static void test_console_rate(void **state)
+{
+    (void)state;
+    accepted("conrate=0");
+    assert_int_equal(options.console_rate, 0);
+    accepted("conrate=1000000");
+    assert_int_equal(options.console_rate, 1000000);
+    refused("conrate=1000001", "conrate=1000001", "0 (no limit) to 1000000");
+    refused("conrate=-1", "conrate=-1", "0 (no limit) to 1000000");
+    refused("conrate", "conrate", "0 (no limit) to 1000000");
+}
+
+static void test_trace(void **state)
+{
+    (void)state;
+    accepted("trace=log");
+    assert_int_equal(options.trace, TRACE_FRAMED);
+    accepted("trace=com2");
+    assert_int_equal(options.trace, TRACE_PORT);
+    assert_int_equal(options.trace_port, 0x2f8);
+    accepted("trace=0x3e8");
+    assert_int_equal(options.trace_port, 0x3e8);
+    refused("trace", "trace", "trace=log or trace=PORT");
+    refused("trace=com5", "trace=com5", "trace=log or trace=PORT");
+    refused("trace=0", "trace=0", "trace=log or trace=PORT");
+}
+
+static void test_apicv(void **state)
+{
+    (void)state;
+    accepted("apicv=off");
+    assert_false(options.apicv);
+    accepted("apicv=on");
+    assert_true(options.apicv);
+    refused("apicv", "option apicv: ", "expected apicv=on or off");
+    refused("apicv=", "apicv=", "expected apicv=on or off");
+    refused("apicv=0", "apicv=0", "expected apicv=on or off");
+    refused("apicv=offf", "apicv=offf", "expected apicv=on or off");
+    refused("apicv=o", "apicv=o", "expected apicv=on or off");
+    assert_int_equal(parse("apicv=off apicv=on"), 1);
+    assert_false(options.apicv);
 }
 
 static void test_unknown_words(void **state)
@@ -249,7 +322,7 @@ static void test_a_bad_word_leaves_the_others(void **state)
 static void test_every_prefix_is_survived(void **state)
 {
     static const char whole[] = "log=exits:CPUID,HLT cpus=2 onidle=reboot com=0x2f8,9600 tsc=2900 "
-                                "slice=500 tour bogus";
+                                "slice=500 apicv=off tour bogus";
     char line[sizeof(whole)];
 
     (void)state;
@@ -271,6 +344,10 @@ int main(void)
         cmocka_unit_test(test_com),
         cmocka_unit_test(test_tsc_and_slice),
         cmocka_unit_test(test_tour),
+        cmocka_unit_test(test_escape),
+        cmocka_unit_test(test_console_rate),
+        cmocka_unit_test(test_trace),
+        cmocka_unit_test(test_apicv),
         cmocka_unit_test(test_unknown_words),
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_a_bad_word_leaves_the_others),

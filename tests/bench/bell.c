@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* How long a doorbell takes: peer 0 rings peer 1 and spins until that has rung back. The smallest
+ * round trip of many is printed, in TSC ticks, which are instructions on one simulated processor.
+ * Options: n=N rounds (200); peer 1 sleeps in HLT, or with wait=spin spins. */
+#include "guests/lib/guest.h"
+
+#define VECTOR         0x50
+#define DEFAULT_ROUNDS 200
+#define SETTLE_US      50 /* the other one is asleep again by then */
+
+static struct link link;
+static volatile bool rung;
+
+static void on_answer(unsigned vector)
+{
+    (void)vector;
+    rung = true;
+}
+
+static void on_question(unsigned vector)
+{
+    (void)vector;
+    atoll_link_ring(link.slot, 0);
+}
+
+static int ask(void)
+{
+    uint64_t rounds = guest_option_number("n", DEFAULT_ROUNDS);
+    uint64_t shortest = UINT64_MAX;
+
+    for (uint64_t i = 0; i < rounds; i++) {
+        spin_us(SETTLE_US);
+        rung = false;
+        uint64_t start = rdtsc();
+        if (atoll_link_ring(link.slot, 1) < 0)
+            return 1;
+        while (!rung)
+            ;
+        shortest = MIN(shortest, rdtsc() - start);
+    }
+    printf("bell: round trip %lu ticks\n", shortest);
+    return 0;
+}
+
+static int answer(void)
+{
+    const char *wait = guest_option("wait");
+    bool spins = wait && strcmp(wait, "spin") == 0;
+
+    while (!link_peer_gone(&link, 0)) {
+        if (spins) {
+            spin_us(10 * SETTLE_US);
+        } else {
+            interrupts_off();
+            wait_for_interrupt();
+            interrupts_on();
+        }
+    }
+    return 0;
+}
+
+int main(void)
+{
+    if (link_open(&link, 0) < 0)
+        return 2;
+    interrupt_handler_set(VECTOR, link.self == 0 ? on_answer : on_question);
+    atoll_link_vector(link.slot, VECTOR);
+    if (link.self != 0)
+        return answer();
+    while (!link_peer_alive(&link, 1))
+        sleep_ms(1);
+    sleep_ms(2); /* it has its handler */
+    return ask();
+}
