@@ -25,6 +25,7 @@
 #include "kernel/vm/console.h"
 #include "kernel/vm/cores.h"
 #include "kernel/vm/exit_log.h"
+#include "kernel/vm/exits.h"
 #include "kernel/vm/guests.h"
 #include "kernel/vm/sched.h"
 #include "kernel/vm/signals.h"
@@ -211,6 +212,7 @@ void kernel_main(uint32_t magic, uint32_t information)
         refuse("no memory for the run queues");
     if (options.shuffle)
         sched_shuffle();
+    cpuid_init();
     exit_log_init(&options);
     console_set_rate(options.console_rate);
     if (trace_init(options.trace != TRACE_OFF))

@@ -312,8 +312,8 @@ int ept_walk(const struct ept *ept, gpa_t guest, struct ept_leaf *leaf)
 void *ept_reach(const struct ept *ept, gpa_t guest, uint8_t access)
 {
     struct ept_leaf leaf;
-    void *recent = ept_recent(ept, guest, access);
-    if (recent)
+    void *recent;
+    if (ept_recent(ept, guest, access, &recent))
         return recent;
     if (ept_walk(ept, guest, &leaf) || (leaf.access & access) != access)
         return NULL;

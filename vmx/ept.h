@@ -88,17 +88,18 @@ MUST_CHECK int ept_walk(const struct ept *ept, gpa_t guest, struct ept_leaf *lea
 #define EPT_RECENT_TAG_SHIFT  43
 #define EPT_RECENT_HOST_MASK  (BIT(EPT_RECENT_TAG_SHIFT) - BIT(EPT_RECENT_HOST_SHIFT))
 
-/* Where the byte at `guest` is in the direct map, if ept_reach found its page not long ago, with
- * all of `access`, which must not be 0; else NULL. */
-static inline void *ept_recent(const struct ept *ept, gpa_t guest, uint8_t access)
+/* If ept_reach found the page of `guest` not long ago, with all of `access`, which must not be 0:
+ * true, and where in the direct map that `byte` is. */
+static inline bool ept_recent(const struct ept *ept, gpa_t guest, uint8_t access, void **byte)
 {
     uint64_t page = guest.value >> PAGE_SHIFT;
     /* acquire: with the page comes what its first user put there */
     uint64_t entry = atomic_load_explicit(&ept->recent[page % EPT_RECENT], memory_order_acquire);
     if (entry >> EPT_RECENT_TAG_SHIFT != page >> EPT_RECENT_BITS || (entry & access) != access)
-        return NULL;
+        return false;
     uint64_t host = (entry & EPT_RECENT_HOST_MASK) << (PAGE_SHIFT - EPT_RECENT_HOST_SHIFT);
-    return phys_to_virt(HPA(host | (guest.value & PAGE_MASK)));
+    *byte = phys_to_virt(HPA(host | (guest.value & PAGE_MASK)));
+    return true;
 }
 
 /* The same for any page; NULL: nothing is mapped there, or not with all of `access`. */

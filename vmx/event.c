@@ -5,11 +5,11 @@
 #include "kernel/lib/x86_bits.h"
 #include "vmx/capabilities.h"
 #include "vmx/event.h"
+#include "vmx/exit_path.h"
 #include "vmx/injection.h"
 #include "vmx/processor.h"
 #include "vmx/vmcs.h"
 
-#define INFO_NMI_UNBLOCKED BIT(12) /* undefined in IDT-vectoring information: never copied */
 #define DR6_DB_BITS        0xe00full /* B0-B3, BD, BS, BT; the exit qualification has the same */
 #define DR7_GD             BIT(13)
 
@@ -32,15 +32,22 @@ static void complete_single_step(void)
     vmcs_writen(VMCS_GUEST_PENDING_DEBUG, vmcs_readn(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
 }
 
-void vmx_skip_instruction(struct vmx_vcpu *v, const struct vm_exit *exit)
+void vmx_skip_rest(struct vmx_vcpu *v)
 {
-    uint64_t rip = exit->rip + exit->length;
-    if (__builtin_expect(rip > UINT32_MAX, 0) && !vmx_in_64bit_mode(v))
-        rip = (uint32_t)rip; /* EIP wraps */
-    vmcs_writen(VMCS_GUEST_RIP, rip);
+    uint64_t rip = vmcs_readn(VMCS_GUEST_RIP);
+    if (rip > UINT32_MAX && !vmx_in_64bit_mode(v))
+        vmcs_writen(VMCS_GUEST_RIP, (uint32_t)rip); /* EIP wraps */
     end_shadow();
-    if (__builtin_expect((vmcs_readn(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0, 0))
+    if (vmcs_readn(VMCS_GUEST_RFLAGS) & RFLAGS_TF)
         complete_single_step();
+}
+
+/* `length` is that of a software event's instruction. */
+static void set_event(struct vmx_vcpu *v, uint64_t event, uint32_t length)
+{
+    v->event = event;
+    v->event_length = length;
+    v->inject = event != 0;
 }
 
 void vmx_inject_exception(struct vmx_vcpu *v, unsigned vector, uint32_t error_code)
@@ -48,10 +55,10 @@ void vmx_inject_exception(struct vmx_vcpu *v, unsigned vector, uint32_t error_co
     /* Not v->cr0: an unrestricted guest changes PE without an exit. */
     bool protected_mode = vmcs_readn(VMCS_GUEST_CR0) & CR0_PE;
     bool with_error = (WITH_ERROR_CODE >> vector & 1) && protected_mode;
-    v->event = INFO_VALID | EVENT_HARDWARE_EXCEPTION << INFO_TYPE_SHIFT | vector;
+    uint64_t event = INFO_VALID | EVENT_HARDWARE_EXCEPTION << INFO_TYPE_SHIFT | vector;
     if (with_error)
-        v->event |= INFO_ERROR_CODE | (uint64_t)error_code << 32;
-    v->event_length = 0;
+        event |= INFO_ERROR_CODE | (uint64_t)error_code << 32;
+    set_event(v, event, 0);
 }
 
 /* An IRET that was to end an NMI handler faulted, or met a page that was not there: it is executed
@@ -77,9 +84,8 @@ void vmx_reflect_exception(struct vmx_vcpu *v, const struct vm_exit *exit)
     }
     if ((exit->interruption_info & INFO_NMI_UNBLOCKED) && vector != EXCEPTION_DF)
         set_nmi_blocking(true);
-    v->event = (exit->interruption_info & ~(uint32_t)INFO_NMI_UNBLOCKED) |
-               (uint64_t)exit->error_code << 32;
-    v->event_length = exit->length;
+    set_event(v, (exit->interruption_info & ~(uint32_t)INFO_NMI_UNBLOCKED) |
+                     (uint64_t)exit->error_code << 32, exit->length);
 }
 
 void vmx_redeliver_event(struct vmx_vcpu *v, const struct vm_exit *exit)
@@ -91,8 +97,6 @@ void vmx_redeliver_event(struct vmx_vcpu *v, const struct vm_exit *exit)
     }
     if (v->event)
         return; /* an exception that the delivery itself raised comes first */
-    v->event = (exit->idt_vectoring_info & ~(uint32_t)INFO_NMI_UNBLOCKED) |
-               (uint64_t)exit->idt_vectoring_error << 32;
     enum event_type type = INFO_TYPE(exit->idt_vectoring_info);
     if (type == EVENT_NMI) { /* it must not find itself blocked (SDM 26.3.1.5) */
         set_nmi_blocking(false);
@@ -100,7 +104,9 @@ void vmx_redeliver_event(struct vmx_vcpu *v, const struct vm_exit *exit)
     }
     bool software = type == EVENT_SOFTWARE_INTERRUPT || type == EVENT_SOFTWARE_EXCEPTION ||
                     type == EVENT_PRIVILEGED_SOFTWARE_EXCEPTION;
-    v->event_length = software ? vmcs_read32(VMCS_EXIT_INSTRUCTION_LENGTH) : 0;
+    set_event(v, (exit->idt_vectoring_info & ~(uint32_t)INFO_NMI_UNBLOCKED) |
+                     (uint64_t)exit->idt_vectoring_error << 32,
+              software ? vmcs_read32(VMCS_EXIT_INSTRUCTION_LENGTH) : 0);
 }
 
 static void set_window(uint32_t control, bool *is, bool on)
@@ -145,10 +151,9 @@ struct vmx_delivered vmx_deliver(struct vmx_vcpu *v, bool nmi, int vector)
     struct vmx_injection choice = vmx_injection_choose(&input);
     if (choice.interruptibility != interruptibility)
         vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, choice.interruptibility);
-    if (choice.nmi_taken || choice.interrupt_taken)
-        v->event_length = 0;
+    bool taken = choice.nmi_taken || choice.interrupt_taken;
     v->in_nmi = v->in_nmi || choice.nmi_taken;
-    v->event = choice.event;
+    set_event(v, choice.event, taken ? 0 : v->event_length);
     set_window(PROC_INTERRUPT_WINDOW_EXITING, &v->interrupt_window, choice.interrupt_window);
     /* Without virtual NMIs there is no such window: the NMI is tried again at the next exit. */
     if (vmx_common_features.virtual_nmis)

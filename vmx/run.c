@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One stay of a guest: entry, exit, and what the VMCS says about the exit (SDM 26, 27). Only the
- * fields that an exit reason defines are read: on hardware each VMREAD has its price. */
+/* Stays of a guest: what is done before an entry, and what the VMCS says about an exit (SDM 26, 27).
+ * Only the fields that an exit reason defines are read: on hardware each VMREAD has its price. */
 #include <linux/errno.h>
 
 #include "kernel/lib/format.h"
@@ -12,7 +12,10 @@
 
 _Static_assert(offsetof(struct vmx_vcpu, gpr) == 0, "enter.asm GPR");
 _Static_assert(offsetof(struct vmx_vcpu, host_rsp) == 128, "enter.asm HOST_RSP");
-_Static_assert(offsetof(struct vmx_vcpu, vmcs.launched) == 148, "enter.asm LAUNCHED");
+_Static_assert(offsetof(struct vmx_vcpu, on_exit) == 136, "enter.asm ON_EXIT");
+_Static_assert(offsetof(struct vmx_vcpu, vmcs.launched) == 156, "enter.asm LAUNCHED");
+_Static_assert(offsetof(struct vmx_vcpu, attention) - offsetof(struct vmx_vcpu, before_entry) < 4,
+               "before_entry has all of them");
 
 #define REASON_BASIC        0xffffu
 #define REASON_ENTRY_FAILED BIT(31)
@@ -102,33 +105,40 @@ static void write_event(struct vmx_vcpu *v)
         vmcs_write32(VMCS_ENTRY_EXCEPTION_ERROR, (uint32_t)(v->event >> 32));
     vmcs_write32(VMCS_ENTRY_INSTRUCTION_LENGTH, v->event_length);
     v->event = 0; /* the processor clears the valid bit at the exit */
+    v->inject = false;
 }
 
-int vmx_run(struct vmx_vcpu *v, struct vm_exit *exit, char error[VMX_ERROR_MAX])
+void vmx_prepare(struct vmx_vcpu *v)
 {
-    if (__builtin_expect(v->flush, 0))
+    if (v->flush)
         vmx_flush(v);
-    if (__builtin_expect(v->event != 0, 0))
+    if (v->inject)
         write_event(v);
-    uint32_t fail = vmx_enter(v);
-    uint32_t tsc = (uint32_t)rdtsc();
-    if (__builtin_expect(fail != 0, 0))
-        return entry_error(fail, error);
+}
 
-    v->vmcs.launched = true;
+int vmx_run(struct vmx_vcpu *v, char error[VMX_ERROR_MAX])
+{
+    bool launched = v->vmcs.launched;
+    vmx_prepare(v);
+    uint32_t fail = vmx_enter(v);
+    if (__builtin_expect(fail == 0, 1))
+        return 0;
+    v->vmcs.launched = launched;
+    return entry_error(fail, error);
+}
+
+void vmx_exit_read(struct vmx_vcpu *v, struct vm_exit *exit)
+{
     uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
     *exit = (struct vm_exit){.reason = reason & REASON_BASIC,
-                             .kind = reason & REASON_BASIC,
-                             .tsc = tsc,
                              .entry_failed = reason & REASON_ENTRY_FAILED,
                              .rip = vmcs_readn(VMCS_GUEST_RIP)};
-    if (__builtin_expect(exit->entry_failed, 0)) {
+    if (exit->entry_failed) {
         v->vmcs.launched = false;
         exit->qualification = vmcs_readn(VMCS_EXIT_QUALIFICATION);
     } else {
         read_details(exit);
     }
-    return 0;
 }
 
 bool vmx_preemption_set(struct vmx_vcpu *v, uint64_t ticks)

@@ -311,16 +311,23 @@ static const struct step in_root[] = {
 
 /* ---- With a guest of one instruction --------------------------------------------------------- */
 
+static void back_to_run(struct vmx_vcpu *vcpu)
+{
+    (void)vcpu;
+}
+
 /* Enters the guest; interrupts that end its stay are handled and do not count. Every entry comes
  * back: HLT exits, and so does the preemption timer where there is one. */
 static struct outcome run(struct tour *t)
 {
     char error[VMX_ERROR_MAX];
     struct vm_exit exit;
+    t->vcpu.on_exit = back_to_run;
     for (unsigned i = 0; i < RUNS_MAX; i++) {
         (void)vmx_preemption_set(&t->vcpu, time_us_to_ticks(GUEST_US));
-        if (vmx_run(&t->vcpu, &exit, error))
+        if (vmx_run(&t->vcpu, error))
             return outcome_of(0, false, true);
+        vmx_exit_read(&t->vcpu, &exit);
         if (exit.reason != EXIT_EXTERNAL_INTERRUPT)
             break;
         interrupt_handle(exit.interruption_info & INFO_VECTOR);

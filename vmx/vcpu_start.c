@@ -87,6 +87,7 @@ static void reset_state(struct vmx_vcpu *v)
     v->dr6 = DR6_INITIAL;
     v->xcr0 = XCR0_X87;
     v->event = 0;
+    v->inject = false;
     v->in_nmi = false;
     v->flush = true;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The one public face of vmx/: everything above it that runs guests includes this header and none
- * other of the folder (vmx/ept.h comes with it). Down: enter a guest; back: one decoded exit.
+ * other of the folder (vmx/ept.h comes with it; the way of an exit also has vmx/exit_path.h). Down: enter a guest; back: one decoded exit.
  * Nothing here knows a device, a hypercall or the scheduler. Source of truth: Intel SDM Vol. 3C,
  * chapters 23 to 30, in the classic numbering. */
 #ifndef VMX_VMX_H
@@ -88,6 +88,7 @@ struct vmcs {
 struct vmx_vcpu {
     uint64_t gpr[VMX_REGISTERS]; /* enter.asm saves and loads them at fixed offsets */
     uint64_t host_rsp;           /* what the VMCS has in HOST_RSP */
+    void (*on_exit)(struct vmx_vcpu *vcpu); /* see vmx_run */
     struct vmcs vmcs;
     struct ept *ept;
     struct frame_pool *pool;     /* where its pages come from */
@@ -95,7 +96,14 @@ struct vmx_vcpu {
     uint32_t last_cpu;           /* that it was bound to, or VMCS_NOT_LOADED */
     uint64_t last_tsc;           /* of the host, when it was unbound */
     uint16_t vpid;               /* 0: VPID is not used */
-    bool flush;                  /* stale translations may be left: invalidate before entry */
+    union {
+        struct {
+            bool flush;          /* stale translations may be left: invalidate */
+            bool inject;         /* `event` waits */
+            bool attention;      /* of whoever runs it: to be looked at by him */
+        };
+        uint32_t before_entry;   /* not 0: there is something to do */
+    };
     bool unrestricted;           /* entered with "unrestricted guest" */
     bool interrupt_window, nmi_window; /* exits that are switched on */
     bool in_nmi;                 /* an NMI was injected, and its handler may not have ended */
@@ -169,6 +177,8 @@ enum vmx_exit_reason {
 #define INFO_TYPE_SHIFT 8
 #define INFO_TYPE(info) ((enum event_type)((info) >> INFO_TYPE_SHIFT & 7))
 #define INFO_ERROR_CODE BIT(11)
+#define INFO_NMI_UNBLOCKED BIT(12) /* by an IRET that did not come to its end; also an EPT violation's
+                                      qualification. Undefined in IDT-vectoring information */
 #define INFO_VALID      BIT(31)
 
 enum event_type {
@@ -196,14 +206,26 @@ struct vm_exit {
     uint32_t idt_vectoring_info;
     uint32_t idt_vectoring_error;
     uint32_t instruction_info;  /* SDM 27.2.5, where the reason defines it */
-    uint32_t tsc;               /* low half, at the exit */
-    uint32_t kind;              /* the reason; whoever handles it may tell it apart further */
 };
 
-/* Enters the guest and returns at its next exit: 0 and the exit. A VMLAUNCH or VMRESUME that
- * fails (SDM 30.2) returns -EIO with `error`: the VM-instruction error by number and name. A
- * failed entry (bit 31) is an exit with entry_failed. Interrupts are off before and after. */
-MUST_CHECK int vmx_run(struct vmx_vcpu *vcpu, struct vm_exit *exit, char error[VMX_ERROR_MAX]);
+/* Enters the bound guest. Each exit calls vcpu->on_exit(vcpu), which may look at it by vmx_exit_read
+ * or vmx/exit_path.h; when that returns, vmx_run returns 0. A VMLAUNCH or VMRESUME that fails (SDM
+ * 30.2) returns -EIO with `error`: the VM-instruction error by number and name. A failed entry (bit
+ * 31) is an exit with entry_failed. Interrupts are off all the time. */
+MUST_CHECK int vmx_run(struct vmx_vcpu *vcpu, char error[VMX_ERROR_MAX]);
+
+/* In on_exit, as its last word: enters the guest again instead of returning. All that there was to
+ * do before (vcpu->before_entry) is done. What on_exit holds on its stack is gone. */
+void vmx_resume(struct vmx_vcpu *vcpu); /* enter.asm */
+
+/* The same for a caller with registers saved on the stack, which GCC then does not restore. */
+_Noreturn void vmx_resume_from_deep(struct vmx_vcpu *vcpu) __asm__("vmx_resume");
+
+/* Does what there is to do before an entry: invalidates, and writes the event to inject. */
+void vmx_prepare(struct vmx_vcpu *vcpu);
+
+/* What the VMCS says of the exit that on_exit was called for, before anything was changed. */
+void vmx_exit_read(struct vmx_vcpu *vcpu, struct vm_exit *exit);
 
 /* Time in the guest until the preemption timer (exit 52) ends its stay, in TSC ticks; where the
  * processor can save the timer, exits in between do not start it anew. Returns false when the
@@ -245,13 +267,13 @@ struct vmx_io {
 #define VMX_IO_PORT(qualification) ((uint16_t)((qualification) >> 16))
 struct vmx_io vmx_exit_io(uint64_t qualification); /* Table 27-5 */
 
+/* Is it an OUT of one value? */
+#define VMX_IO_IS_OUT(qualification) (((qualification) & 0x18) == 0)
+
 /* Is it an OUT of EAX? Bits 2:0 are the size less one, bit 3 is IN, bit 4 string. */
 #define VMX_IO_IS_OUT32(qualification) (((qualification) & 0x1f) == 3)
 
 /* ---- What a handler may do to the guest between exit and entry (it must be bound) ----------- */
-
-/* RIP over the instruction that exited; clears the STI and MOV-SS shadow. */
-void vmx_skip_instruction(struct vmx_vcpu *vcpu, const struct vm_exit *exit);
 
 /* Injects a hardware exception at the next entry. `error_code` counts for vectors that push one. */
 void vmx_inject_exception(struct vmx_vcpu *vcpu, unsigned vector, uint32_t error_code);

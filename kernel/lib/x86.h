@@ -25,12 +25,12 @@ static inline uint64_t rdtsc(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* From `then`, the low half of a TSC value, to `now`: below 2^32. One instruction; in C, GCC 12
- * takes two. */
-static inline uint64_t ticks_since(uint64_t now, const uint32_t *then)
+/* The low half: enough for a span below 2^32. */
+static inline uint32_t rdtsc_low(void)
 {
-    __asm__("subl %1, %k0" : "+r"(now) : "m"(*then));
-    return now;
+    uint32_t low;
+    __asm__ volatile("rdtsc" : "=a"(low) : : "edx");
+    return low;
 }
 
 static inline uint64_t rdmsr(uint32_t msr)

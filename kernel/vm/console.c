@@ -10,18 +10,22 @@
  *
  * Carriage returns before a newline are dropped on the way to the log, which escapes all that is
  * not printable. */
+#pragma GCC optimize("omit-frame-pointer") /* on the way of an exit */
+
 #include "kernel/vm/console.h"
 
 #include <linux/errno.h>
 #include <string.h>
 
 #include "kernel/cpu/time.h"
+#include "kernel/lib/flags.h"
 #include "kernel/lib/x86.h"
 #include "kernel/log.h"
 #include "kernel/vm/interrupts.h"
 #include "kernel/vm/sched.h"
 
 #define HOLD_TRIES   256
+#define CONSOLE_PART 1024 /* a part, and the line before it, are less than the history */
 #define RESUME_PART  10 /* after a drop lines wait until so many at once may come: a tenth of a
                            second's. So reports are no second flood */
 
@@ -79,59 +83,17 @@ static void report_dropped(struct vm *vm)
     vm->console->dropped = 0;
 }
 
-/* ---- Lines, with the console's lock ---------------------------------------------------------- */
-
-static void end_line(struct vm *vm)
-{
-    struct console *console = vm->console;
-    uint32_t length = console->used;
-    console->used = 0;
-    if (!take_credit(console)) {
-        console->dropped++;
-        return;
-    }
-    report_dropped(vm);
-    if (length > 0 && console->line[length - 1] == '\r')
-        length--;
-    log_console_line(vm->config.name, console->line, length);
-}
-
-/* A part of a line, behind what waits of it. */
-static void put_part(struct vm *vm, const char *bytes, size_t size)
-{
-    struct console *console = vm->console;
-    while (size > 0) {
-        if (console->used == sizeof console->line)
-            end_line(vm);
-        size_t part = MIN(size, sizeof console->line - console->used);
-        memcpy(console->line + console->used, bytes, part);
-        console->used += (uint32_t)part;
-        bytes += part;
-        size -= part;
-    }
-}
-
-static void put_lines(struct vm *vm, const char *bytes, size_t size)
-{
-    const char *end = bytes + size, *newline;
-    while ((newline = memchr(bytes, '\n', (size_t)(end - bytes)))) {
-        put_part(vm, bytes, (size_t)(newline - bytes));
-        end_line(vm);
-        bytes = newline + 1;
-    }
-    put_part(vm, bytes, (size_t)(end - bytes));
-}
-
 /* ---- The history, with the console's lock ---------------------------------------------------- */
 
 static void put_history(struct console *console, const char *bytes, size_t size)
 {
-    for (size_t done = 0; done < size;) {
-        size_t offset = console->written % CONSOLE_HISTORY;
-        size_t part = MIN(size - done, CONSOLE_HISTORY - offset);
-        memcpy(console->history + offset, bytes + done, part);
-        console->written += part;
-        done += part;
+    size_t first = MIN(size, CONSOLE_HISTORY - console->next);
+    memcpy(console->history + console->next, bytes, first);
+    console->written += size;
+    console->next += (uint32_t)first;
+    if (__builtin_expect(console->next == CONSOLE_HISTORY, 0)) {
+        memcpy(console->history, bytes + first, size - first);
+        console->next = (uint32_t)(size - first);
     }
 }
 
@@ -150,36 +112,122 @@ static size_t stretch(const struct console *console, uint64_t position, size_t s
     return MIN(MIN(size, console->written - position), CONSOLE_HISTORY - offset);
 }
 
+/* ---- Lines, with the console's lock ---------------------------------------------------------- */
+
+static void log_bytes(struct vm *vm, uint64_t position, size_t length)
+{
+    char joined[CONSOLE_LINE_MAX];
+    const char *bytes;
+    size_t first = stretch(vm->console, position, length, &bytes);
+    if (first < length) { /* over the end of the ring */
+        memcpy(joined, bytes, first);
+        memcpy(joined + first, vm->console->history, length - first);
+        bytes = joined;
+    }
+    if (length > 0 && bytes[length - 1] == '\r')
+        length--;
+    log_console_line(vm->config.name, bytes, length);
+}
+
+/* A line of the log, up to `end`. */
+static void end_line(struct vm *vm, uint64_t end)
+{
+    struct console *console = vm->console;
+    if (take_credit(console)) {
+        report_dropped(vm);
+        log_bytes(vm, console->line, (size_t)(end - console->line));
+    } else {
+        console->dropped++;
+    }
+    console->line = end;
+}
+
+/* A line that is too long is several. */
+static inline void cut(struct vm *vm, uint64_t end)
+{
+    while (end - vm->console->line > CONSOLE_LINE_MAX)
+        end_line(vm, vm->console->line + CONSOLE_LINE_MAX);
+}
+
+/* Is there certainly no newline? Of each ASCII byte that can be printed bit 5 or bit 6 is set. */
+static inline bool is_plain(const char *bytes, size_t size)
+{
+    const uint64_t bit_6 = 0x4040404040404040ull;
+    uint64_t word, all = bit_6;
+    for (; size >= sizeof word; size -= sizeof word, bytes += sizeof word) {
+        __builtin_memcpy(&word, bytes, sizeof word);
+        all &= word | word << 1;
+    }
+    for (; size > 0; size--, bytes++)
+        all &= (uint8_t)*bytes >= ' ' ? bit_6 : 0;
+    return all == bit_6;
+}
+
+/* `size` bytes of the history are new, the first of them at `position`; that is where they lie. */
+static void find_lines(struct vm *vm, uint64_t position, const char *bytes, size_t size)
+{
+    const char *from = bytes, *end = bytes + size, *newline;
+    while ((newline = memchr(from, '\n', (size_t)(end - from)))) {
+        uint64_t at = position + (uint64_t)(newline - bytes);
+        cut(vm, at);
+        end_line(vm, at);
+        vm->console->line = at + 1;
+        from = newline + 1;
+    }
+    cut(vm, position + size);
+}
+
 /* ---- The guest ------------------------------------------------------------------------------- */
 
 void console_reset(struct vm *vm)
 {
     struct console *console = vm->console;
     spin_lock(&console->lock);
-    console->used = 0;
+    console->line = console->written;
     console->input_head = console->input_tail = 0;
     console->reader = NULL;
     console->vector = 0;
     spin_unlock(&console->lock);
 }
 
+/* In parts, so that the history still has the lines that are found. */
+static __attribute__((noinline)) void write_in_parts(struct vm *vm, const char *bytes, size_t size)
+{
+    struct console *console = vm->console;
+    while (size > 0) {
+        size_t part = MIN(size, CONSOLE_PART);
+        put_history(console, bytes, part);
+        if (!is_true(&console->attached)) /* the lock orders it */
+            find_lines(vm, console->written - part, bytes, part);
+        bytes += part;
+        size -= part;
+    }
+}
+
 void console_write(struct vm *vm, const char *bytes, size_t size)
 {
     struct console *console = vm->console;
     spin_lock(&console->lock);
-    put_history(console, bytes, size);
-    if (!atomic_load_explicit(&console->attached, memory_order_relaxed)) /* the lock orders it */
-        put_lines(vm, bytes, size);
+    uint64_t line = console->written + size - console->line;
+    if (size < CONSOLE_HISTORY - console->next && line <= CONSOLE_LINE_MAX &&
+        is_plain(bytes, size)) { /* a part of a line, as most are */
+        memcpy(console->history + console->next, bytes, size);
+        console->written += size;
+        console->next += (uint32_t)size;
+    } else {
+        write_in_parts(vm, bytes, size);
+    }
     spin_unlock(&console->lock);
 }
 
 void console_flush(struct vm *vm)
 {
-    spin_lock(&vm->console->lock);
-    if (vm->console->used > 0)
-        end_line(vm);
+    struct console *console = vm->console;
+    spin_lock(&console->lock);
+    if (!is_true(&console->attached) && console->line != console->written)
+        end_line(vm, console->written);
     report_dropped(vm);
-    spin_unlock(&vm->console->lock);
+    spin_unlock(&console->lock);
 }
 
 size_t console_read(struct vm *vm, char *bytes, size_t size)
@@ -229,8 +277,6 @@ void console_attach(struct vm *vm)
     spin_lock(&console->lock);
     if (!atomic_load_explicit(&console->attached, memory_order_relaxed)) {
         console->shown = oldest(console);
-        console->unlogged = console->written - console->used;
-        console->used = 0;
         atomic_store_explicit(&console->attached, true, memory_order_relaxed);
     }
     spin_unlock(&console->lock);
@@ -240,16 +286,17 @@ void console_attach(struct vm *vm)
 static void log_rest(struct vm *vm)
 {
     struct console *console = vm->console;
-    uint64_t position = MAX(console->shown, console->unlogged);
+    uint64_t position = MAX(console->shown, console->line);
     if (position < oldest(console)) {
         log_line(vm->config.name, "console: %llu bytes lost: the terminal did not take them",
                  (unsigned long long)(oldest(console) - position));
         position = oldest(console);
     }
+    console->line = position;
     while (position < console->written) { /* twice at most: the history is a ring */
         const char *bytes;
         size_t part = stretch(console, position, CONSOLE_HISTORY, &bytes);
-        put_lines(vm, bytes, part);
+        find_lines(vm, position, bytes, part);
         position += part;
     }
 }

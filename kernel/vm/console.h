@@ -21,10 +21,11 @@ struct vcpu;
 
 struct console {
     struct spinlock lock;
-    uint32_t used;                 /* of `line` */
+    uint32_t next;                 /* where the next byte goes in `history` */
     uint64_t written;              /* bytes ever put into `history` */
     uint64_t shown;                /* of them, up to which the attached terminal has them */
-    uint64_t unlogged;             /* of them, from which on none is in the log, while attached */
+    uint64_t line;                 /* of them, where the line begins that waits for its newline;
+                                      while attached, from which on none is in the log */
     uint64_t dropped;              /* lines, since the last report */
     uint64_t credit, credit_tsc;   /* lines that may come, in TSC ticks' worth, and when counted */
     _Atomic bool attached;         /* the terminal shows it: no lines into the log */
@@ -32,7 +33,6 @@ struct console {
     struct vcpu *reader;           /* whom input interrupts, with `vector` (0: nobody) */
     uint32_t vector;
     char input[CONSOLE_INPUT];
-    char line[CONSOLE_LINE_MAX];   /* waits for its newline */
     char history[CONSOLE_HISTORY]; /* a ring */
 };
 _Static_assert(sizeof(struct console) <= 4096, "one page");

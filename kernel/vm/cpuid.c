@@ -47,6 +47,8 @@
 #define LEAF81_EDX (BIT(11) | BIT(20) | BIT(26) | BIT(27) | BIT(29))
 #define LEAF87_EDX BIT(8) /* invariant TSC */
 
+struct cpuid_same cpuid_same[CPUID_SAME_MAX + 1];
+
 static struct cpuid leaf_1(const struct vcpu *vcpu, struct cpuid host)
 {
     bool xsave = cpu_xcr0_supported() != 0;
@@ -220,4 +222,13 @@ void cpuid_handle(struct vcpu *vcpu)
     gpr[VMX_RBX] = r.ebx;
     gpr[VMX_RCX] = r.ecx;
     gpr[VMX_RDX] = r.edx;
+}
+
+void cpuid_init(void)
+{
+    static const uint8_t leaves[] = {0, 2, 3, 5, 6, 8, 9, 0xa, 0xc, 0xe, 0x15, 0x16};
+    for (unsigned i = 0; i < ARRAY_SIZE(leaves); i++) {
+        struct cpuid r = filter(NULL, leaves[i], 0);
+        cpuid_same[leaves[i]] = (struct cpuid_same){r.eax, r.ebx, r.ecx, r.edx, true};
+    }
 }

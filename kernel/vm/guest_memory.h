@@ -90,8 +90,10 @@ static inline void *guest_reach(const struct guest_memory *memory, gpa_t guest, 
     if (length > PAGE_SIZE || (guest.value & PAGE_MASK) + length > PAGE_SIZE)
         return NULL;
     /* A page that was found before is RAM: no other is ever looked for in this way. */
-    void *recent = ept_recent(&memory->ept, guest, access);
-    return recent ? recent : guest_reach_far(memory, guest, access);
+    void *recent;
+    return ept_recent(&memory->ept, guest, access, &recent)
+               ? recent
+               : guest_reach_far(memory, guest, access);
 }
 
 /* Copies. -EFAULT, and nothing is copied, unless all of it is RAM, which for guest_write the guest

@@ -19,8 +19,8 @@ MUST_CHECK int hvt_load(struct vm *vm, uint64_t extra, gpa_t *entry, char error[
 /* Gives the vCPU the state of the entry. */
 void hvt_start(struct vcpu *vcpu, uint64_t entry);
 
-/* An I/O instruction: a call, or the guest's end. */
-enum exit_action hvt_io(struct vcpu *vcpu, const struct vm_exit *exit);
+/* An I/O instruction, by its exit qualification: a call, or the guest's end. */
+enum exit_action hvt_io(struct vcpu *vcpu, uint64_t qualification);
 
 /* An instruction that such a guest must not execute (HLT, VMCALL) ends it. */
 enum exit_action hvt_refuse(struct vcpu *vcpu, const struct vm_exit *exit);

@@ -3,6 +3,8 @@
  * used where it lies: such a guest has one vCPU and shares no memory, so nobody changes it
  * meanwhile. A pointer that is not the guest's RAM stops the guest, as with Solo5's own tender (its
  * tenders/hvt/hvt.h). */
+#pragma GCC optimize("omit-frame-pointer") /* on the way of an exit */
+
 #include "kernel/vm/hvt.h"
 
 #include <atoll/abi.h>
@@ -20,12 +22,27 @@
 #define PUTS_CHUNK  256
 #define PUTS_A_TURN 4096 /* bytes before others have their turn */
 
+/* All calls, by number. */
+static const struct {
+    const char *name;
+    uint8_t size; /* of its structure */
+    bool results; /* some of it are results */
+} calls[] = {
+    [HVT_CALL_WALLTIME] = {"WALLTIME", sizeof(struct hvt_walltime), true},
+    [HVT_CALL_PUTS] = {"PUTS", sizeof(struct hvt_puts), false},
+    [HVT_CALL_POLL] = {"POLL", sizeof(struct hvt_poll), true},
+    [HVT_CALL_BLOCK_WRITE] = {"BLOCK_WRITE", sizeof(struct hvt_block), true},
+    [HVT_CALL_BLOCK_READ] = {"BLOCK_READ", sizeof(struct hvt_block), true},
+    [HVT_CALL_NET_WRITE] = {"NET_WRITE", sizeof(struct hvt_net), true},
+    [HVT_CALL_NET_READ] = {"NET_READ", sizeof(struct hvt_net), true},
+    [HVT_CALL_HALT] = {"HALT", sizeof(struct hvt_halt), false},
+};
+
 /* One call as it is carried out. */
 struct call {
     struct vcpu *vcpu;
-    const struct vm_exit *exit;
-    const char *name;
-    uint64_t address; /* of its structure */
+    uint32_t number;
+    uint32_t address; /* of its structure */
 };
 
 /* Is it RAM? The byte before the end of RAM is the last that counts: Solo5's own rule. */
@@ -34,10 +51,13 @@ static bool is_ram(const struct vm *vm, uint64_t address, uint64_t length)
     return length < vm->memory.size && address < vm->memory.size - length;
 }
 
-static enum exit_action bad_access(const struct call *call, uint64_t address, uint64_t length)
+static __attribute__((noinline, cold)) enum exit_action
+bad_access(const struct call *call, uint64_t address, uint64_t length)
 {
-    vm_stop(call->vcpu, STOP_BAD_HYPERCALL, call->exit,
-            "%s: Invalid guest access: 0x%llx bytes at 0x%llx", call->name,
+    struct vm_exit exit;
+    vmx_exit_read(&call->vcpu->vmx, &exit);
+    vm_stop(call->vcpu, STOP_BAD_HYPERCALL, &exit,
+            "%s: Invalid guest access: 0x%llx bytes at 0x%llx", calls[call->number].name,
             (unsigned long long)length, (unsigned long long)address);
     return ACTION_STOP;
 }
@@ -52,29 +72,34 @@ static enum exit_action walltime(struct hvt_walltime *arguments)
 
 /* A long text goes out in parts, others having their turn in between: the call is made again for
  * each, and nobody can change the text meanwhile, since such a guest has one vCPU. */
-static enum exit_action puts(const struct call *call, const struct hvt_puts *arguments)
+static __attribute__((noinline)) enum exit_action puts_in_parts(const struct call *call,
+                                                                const struct hvt_puts *arguments)
 {
     struct vcpu *vcpu = call->vcpu;
-    struct vm *vm = vcpu->vm;
     char chunk[PUTS_CHUNK];
-    if (!is_ram(vm, arguments->data, arguments->length))
-        return bad_access(call, arguments->data, arguments->length);
-    const char *text = guest_reach(&vm->memory, GPA(arguments->data), arguments->length, EPT_READ);
-    if (text) { /* it lies in one page */
-        console_write(vm, text, arguments->length);
-        return ACTION_RESUME;
-    }
     uint64_t end = MIN(vcpu->hvt_done + PUTS_A_TURN, arguments->length);
     while (vcpu->hvt_done < end) {
         uint64_t part = MIN(end - vcpu->hvt_done, sizeof chunk);
-        if (guest_read(&vm->memory, GPA(arguments->data + vcpu->hvt_done), chunk, part))
+        if (guest_read(&vcpu->vm->memory, GPA(arguments->data + vcpu->hvt_done), chunk, part))
             return bad_access(call, arguments->data, arguments->length);
-        console_write(vm, chunk, part);
+        console_write(vcpu->vm, chunk, part);
         vcpu->hvt_done += part;
     }
     if (end < arguments->length)
         return ACTION_RETRY;
     vcpu->hvt_done = 0;
+    return ACTION_RESUME;
+}
+
+static inline enum exit_action puts(const struct call *call, const struct hvt_puts *arguments)
+{
+    struct vm *vm = call->vcpu->vm;
+    if (!is_ram(vm, arguments->data, arguments->length))
+        return bad_access(call, arguments->data, arguments->length);
+    const char *text = guest_reach(&vm->memory, GPA(arguments->data), arguments->length, EPT_READ);
+    if (!text) /* it does not lie in one page */
+        return puts_in_parts(call, arguments);
+    console_write(vm, text, arguments->length);
     return ACTION_RESUME;
 }
 
@@ -185,13 +210,15 @@ static enum exit_action no_device(const struct call *call, enum device_kind kind
             return ACTION_RESUME;
         }
     }
-    vm_stop(call->vcpu, STOP_BAD_HYPERCALL, call->exit, "%s: no such device is attached",
-            call->name);
+    struct vm_exit exit;
+    vmx_exit_read(&call->vcpu->vmx, &exit);
+    vm_stop(call->vcpu, STOP_BAD_HYPERCALL, &exit, "%s: no such device is attached",
+            calls[call->number].name);
     return ACTION_STOP;
 }
 
 /* Solo5 looks at the device first, then at the place on it, then at the address. */
-static enum exit_action block(const struct call *call, struct hvt_block *arguments, bool write)
+static inline enum exit_action block(const struct call *call, struct hvt_block *arguments, bool write)
 {
     struct vm *vm = call->vcpu->vm;
     struct device *device = find(vm, arguments->handle, DEVICE_BLOCK);
@@ -203,8 +230,12 @@ static enum exit_action block(const struct call *call, struct hvt_block *argumen
     if (!error && !is_ram(vm, data.value, length))
         return bad_access(call, data.value, length);
     if (!error)
-        error = write ? block_write(&device->block, &vm->memory, offset, data, length)
-                      : block_read(&device->block, &vm->memory, offset, data, length);
+        error = write ? block_copy_in(&device->block, &vm->memory, offset, data, length)
+                      : block_copy_out(&device->block, &vm->memory, offset, data, length);
+    if (__builtin_expect(!error, 1)) {
+        arguments->result = HVT_OK;
+        return ACTION_RESUME;
+    }
     if (error == -EFAULT)
         return bad_access(call, data.value, length);
     arguments->result = result_of(error);
@@ -233,21 +264,6 @@ static enum exit_action net(const struct call *call, struct hvt_net *arguments, 
 
 /* ---- Dispatch -------------------------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    uint8_t size; /* of its structure */
-    bool results; /* some of it are results */
-} calls[] = {
-    [HVT_CALL_WALLTIME] = {"WALLTIME", sizeof(struct hvt_walltime), true},
-    [HVT_CALL_PUTS] = {"PUTS", sizeof(struct hvt_puts), false},
-    [HVT_CALL_POLL] = {"POLL", sizeof(struct hvt_poll), true},
-    [HVT_CALL_BLOCK_WRITE] = {"BLOCK_WRITE", sizeof(struct hvt_block), true},
-    [HVT_CALL_BLOCK_READ] = {"BLOCK_READ", sizeof(struct hvt_block), true},
-    [HVT_CALL_NET_WRITE] = {"NET_WRITE", sizeof(struct hvt_net), true},
-    [HVT_CALL_NET_READ] = {"NET_READ", sizeof(struct hvt_net), true},
-    [HVT_CALL_HALT] = {"HALT", sizeof(struct hvt_halt), false},
-};
-
 union arguments {
     struct hvt_walltime walltime;
     struct hvt_puts puts;
@@ -257,10 +273,9 @@ union arguments {
     struct hvt_halt halt;
 };
 
-static enum exit_action carry_out(const struct call *call, uint32_t number,
-                                  union arguments *arguments)
+static enum exit_action carry_out(const struct call *call, union arguments *arguments)
 {
-    switch (number) {
+    switch (call->number) {
     case HVT_CALL_WALLTIME:
         return walltime(&arguments->walltime);
     case HVT_CALL_PUTS:
@@ -269,10 +284,10 @@ static enum exit_action carry_out(const struct call *call, uint32_t number,
         return poll(call, &arguments->poll);
     case HVT_CALL_BLOCK_WRITE:
     case HVT_CALL_BLOCK_READ:
-        return block(call, &arguments->block, number == HVT_CALL_BLOCK_WRITE);
+        return block(call, &arguments->block, call->number == HVT_CALL_BLOCK_WRITE);
     case HVT_CALL_NET_WRITE:
     case HVT_CALL_NET_READ:
-        return net(call, &arguments->net, number == HVT_CALL_NET_WRITE);
+        return net(call, &arguments->net, call->number == HVT_CALL_NET_WRITE);
     default:
         return halt(call, &arguments->halt);
     }
@@ -287,42 +302,68 @@ enum exit_action hvt_refuse(struct vcpu *vcpu, const struct vm_exit *exit)
 
 /* A structure that is not aligned, lies across two pages or on one that was not touched yet is
  * copied in and out. */
-static enum exit_action carry_out_copy(const struct call *call, uint32_t number)
+static enum exit_action carry_out_copy(const struct call *call)
 {
     struct guest_memory *memory = &call->vcpu->vm->memory;
-    uint64_t size = calls[number].size;
+    uint64_t size = calls[call->number].size;
+    bool results = calls[call->number].results;
     union arguments arguments;
     if (guest_read(memory, GPA(call->address), &arguments, size) ||
-        (calls[number].results && guest_write(memory, GPA(call->address), &arguments, size)))
+        (results && guest_write(memory, GPA(call->address), &arguments, size)))
         return bad_access(call, call->address, size);
-    enum exit_action action = carry_out(call, number, &arguments);
-    if (calls[number].results && action != ACTION_STOP &&
+    enum exit_action action = carry_out(call, &arguments);
+    if (results && action != ACTION_STOP &&
         guest_write(memory, GPA(call->address), &arguments, size))
         return bad_access(call, call->address, size);
     return action;
 }
 
-static enum exit_action no_call(struct vcpu *vcpu, const struct vm_exit *exit)
+/* Where the structure lies, if it can be used there. */
+static inline void *arguments_of(const struct call *call, uint64_t size, uint8_t access)
 {
-    struct vmx_io io = vmx_exit_io(exit->qualification);
-    vm_stop(vcpu, STOP_BAD_IO_PORT, exit, "an hvt guest has no port 0x%x (%s, %u bytes)", io.port,
+    const struct vm *vm = call->vcpu->vm;
+    return is_ram(vm, call->address, size) && IS_ALIGNED(call->address, _Alignof(union arguments))
+               ? guest_reach(&vm->memory, GPA(call->address), size, access)
+               : NULL;
+}
+
+static enum exit_action no_call(struct vcpu *vcpu)
+{
+    struct vm_exit exit;
+    vmx_exit_read(&vcpu->vmx, &exit);
+    struct vmx_io io = vmx_exit_io(exit.qualification);
+    vm_stop(vcpu, STOP_BAD_IO_PORT, &exit, "an hvt guest has no port 0x%x (%s, %u bytes)", io.port,
             io.in ? "in" : "out", io.size);
     return ACTION_STOP;
 }
 
-enum exit_action hvt_io(struct vcpu *vcpu, const struct vm_exit *exit)
+static __attribute__((noinline)) enum exit_action any_call(struct vcpu *vcpu, uint32_t number,
+                                                           uint32_t address)
 {
-    uint32_t number = VMX_IO_PORT(exit->qualification) - HVT_PORT; /* wraps below it */
-    if (!VMX_IO_IS_OUT32(exit->qualification) || number >= ARRAY_SIZE(calls) ||
-        !calls[number].name)
-        return no_call(vcpu, exit);
-    const struct call call = {vcpu, exit, calls[number].name, (uint32_t)vcpu->vmx.gpr[VMX_RAX]};
+    const struct call call = {vcpu, number, address};
+    if (number >= ARRAY_SIZE(calls) || !calls[number].name)
+        return no_call(vcpu);
     uint32_t size = calls[number].size;
-    if (!is_ram(vcpu->vm, call.address, size))
-        return bad_access(&call, call.address, size);
-    union arguments *arguments = NULL;
-    if (IS_ALIGNED(call.address, _Alignof(union arguments)))
-        arguments = guest_reach(&vcpu->vm->memory, GPA(call.address), size,
-                                calls[number].results ? EPT_RW : EPT_READ);
-    return arguments ? carry_out(&call, number, arguments) : carry_out_copy(&call, number);
+    if (!is_ram(vcpu->vm, address, size))
+        return bad_access(&call, address, size);
+    union arguments *arguments =
+        arguments_of(&call, size, calls[number].results ? EPT_RW : EPT_READ);
+    return arguments ? carry_out(&call, arguments) : carry_out_copy(&call);
+}
+
+/* Those that are made most, where nothing is unusual about them, have a way of their own. */
+enum exit_action hvt_io(struct vcpu *vcpu, uint64_t qualification)
+{
+    const uint32_t number = VMX_IO_PORT(qualification) - HVT_PORT; /* wraps below it */
+    const struct call call = {vcpu, number, (uint32_t)vcpu->vmx.gpr[VMX_RAX]};
+    void *arguments;
+    if (!VMX_IO_IS_OUT32(qualification))
+        return no_call(vcpu);
+    if (number == HVT_CALL_PUTS &&
+        (arguments = arguments_of(&call, sizeof(struct hvt_puts), EPT_READ)))
+        return puts(&call, arguments);
+    if ((number == HVT_CALL_BLOCK_READ || number == HVT_CALL_BLOCK_WRITE) &&
+        (arguments = arguments_of(&call, sizeof(struct hvt_block), EPT_RW)))
+        return block(&call, arguments, number == HVT_CALL_BLOCK_WRITE);
+    return any_call(vcpu, number, call.address);
 }

@@ -11,7 +11,6 @@
 #include "kernel/vm/console.h"
 #include "kernel/vm/devices.h"
 #include "kernel/vm/exits.h"
-#include "kernel/vm/hvt.h"
 #include "kernel/vm/sched.h"
 #include "kernel/vm/signals.h"
 
@@ -218,17 +217,10 @@ static uint64_t to_host_tsc(const struct vcpu *vcpu, uint64_t guest_tsc)
     return saturating_add(guest_tsc, -vcpu->vmx.tsc_offset);
 }
 
-enum exit_action hypercall_handle(struct vcpu *vcpu, struct vm_exit *exit)
+enum exit_action hypercall_handle(struct vcpu *vcpu)
 {
     uint64_t *gpr = vcpu->vmx.gpr;
     uint64_t number = gpr[VMX_RAX];
-    if (vcpu->vm->hvt)
-        return hvt_refuse(vcpu, exit);
-    if (vmx_cpl(&vcpu->vmx) != 0 || !vmx_in_64bit_mode(&vcpu->vmx)) {
-        gpr[VMX_RAX] = (uint64_t)-EPERM;
-        return ACTION_RESUME;
-    }
-    exit->kind = STAT_FIRST_CALL + (uint32_t)MIN(number, STAT_CALLS - 1ull);
     gpr[VMX_RAX] = 0;
     enum exit_action action = ACTION_RESUME;
     switch (number) {

@@ -38,7 +38,7 @@ static void send_to(struct vcpu *from, struct vcpu *to, const struct vapic_ipi *
             return;
         }
         (void)vapic_post(&to->apic, ipi->vector);
-        to->attention = true;
+        to->vmx.attention = true;
         return;
     case VAPIC_NMI:
         if (!atomic_exchange(&to->nmi, true)) /* one waits at most, as in a processor */
@@ -83,14 +83,14 @@ void interrupts_run_timer(struct vcpu *vcpu)
     if (vcpu->apic.deadline == VAPIC_NEVER)
         return;
     if (vapic_timer_run(&vcpu->apic, rdtsc() + vcpu->vmx.tsc_offset))
-        vcpu->attention = true;
+        vcpu->vmx.attention = true;
 }
 
 void interrupts_deliver(struct vcpu *vcpu)
 {
     struct vapic *apic = &vcpu->apic;
     int vector = VAPIC_NONE;
-    vcpu->attention = false;
+    vcpu->vmx.attention = false;
     interrupts_collect(vcpu);
     if (vmx_apicv())
         vmx_set_interrupt_status(&vcpu->vmx, vapic_highest_requested(apic),
@@ -107,5 +107,5 @@ void interrupts_deliver(struct vcpu *vcpu)
     if (delivered.nmi)
         atomic_store(&vcpu->nmi, false);
     else if (nmi && !vmx_features_of_all()->virtual_nmis)
-        vcpu->attention = true; /* there is no window for it: again at the next exit */
+        vcpu->vmx.attention = true; /* there is no window for it: again at the next exit */
 }

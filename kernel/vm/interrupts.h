@@ -25,7 +25,7 @@ void interrupts_collect(struct vcpu *vcpu);
 /* The same: its timer, if it is due. */
 void interrupts_run_timer(struct vcpu *vcpu);
 
-/* Before an entry of the bound vCPU with `attention`: what can be delivered is injected, for the
+/* Before an entry of the bound vCPU with vmx.attention: what can be delivered is injected, for the
  * rest a window is opened. */
 void interrupts_deliver(struct vcpu *vcpu);
 

@@ -3,11 +3,7 @@
  * machine's reset ports reset the guest, which ends it. String I/O is refused with #GP: it would
  * need a walk of the guest's page tables for every element. */
 #include "kernel/vm/exits.h"
-#include "kernel/vm/hvt.h"
 
-#define PORT_KEYBOARD 0x64
-#define PORT_SYSTEM_A 0x92
-#define PORT_RESET    0xcf9
 #define KEYBOARD_PULSE_RESET 0xfe
 #define SYSTEM_A_FAST_RESET  BIT(0)
 #define RESET_CPU            BIT(2)
@@ -26,12 +22,18 @@ static bool is_reset(uint16_t port, uint32_t value)
     }
 }
 
-enum exit_action io_handle(struct vcpu *vcpu, const struct vm_exit *exit)
+static __attribute__((noinline)) enum exit_action reset(struct vcpu *vcpu, uint16_t port)
+{
+    struct vm_exit exit;
+    vmx_exit_read(&vcpu->vmx, &exit);
+    vm_stop(vcpu, STOP_GUEST_RESET, &exit, "reset by port 0x%x", port);
+    return ACTION_STOP;
+}
+
+enum exit_action io_handle(struct vcpu *vcpu, uint64_t qualification)
 {
     uint64_t *rax = &vcpu->vmx.gpr[VMX_RAX];
-    if (vcpu->vm->hvt)
-        return hvt_io(vcpu, exit);
-    struct vmx_io io = vmx_exit_io(exit->qualification);
+    struct vmx_io io = vmx_exit_io(qualification);
     if (io.string)
         return ACTION_GP;
     if (io.in) {
@@ -41,8 +43,5 @@ enum exit_action io_handle(struct vcpu *vcpu, const struct vm_exit *exit)
             *rax |= BIT(io.size * 8) - 1;
         return ACTION_RESUME;
     }
-    if (!is_reset(io.port, (uint32_t)*rax))
-        return ACTION_RESUME;
-    vm_stop(vcpu, STOP_GUEST_RESET, exit, "reset by port 0x%x", io.port);
-    return ACTION_STOP;
+    return is_reset(io.port, (uint32_t)*rax) ? reset(vcpu, io.port) : ACTION_RESUME;
 }

@@ -50,10 +50,10 @@ enum exit_action apic_write(struct vcpu *vcpu, uint32_t msr, uint64_t value)
     case VAPIC_DONE:
         break;
     case VAPIC_EVALUATE:
-        vcpu->attention = true;
+        vcpu->vmx.attention = true;
         break;
     case VAPIC_TIMER: /* it may have been due: its interrupt is requested then */
-        vcpu->attention = true;
+        vcpu->vmx.attention = true;
         sched_timer_changed(vcpu);
         break;
     case VAPIC_SEND:

@@ -23,6 +23,7 @@
 #define CAP_SLICES      10   /* the period of cap=, in longest slices ... */
 #define CAP_PERIOD_US   10000 /* ... and at least this */
 #define STAY_TICKS      1000 /* who was switched in has at least so much */
+#define STAY_MAX        BIT(30) /* a stay's end is compared by its low half */
 
 struct core sched_cores[CPUS_MAX];
 const uint32_t *sched_members;
@@ -225,59 +226,79 @@ static void not_charged(struct core *core, struct vcpu *vcpu, uint64_t start)
     core->rearm = true;
 }
 
-static void trace_before_entry(const struct vcpu *vcpu)
+static void before_entry(struct vcpu *vcpu)
 {
-    if (vcpu->vmx.event)
-        trace_inject(vcpu, (uint32_t)vcpu->vmx.event);
-    trace_entry(vcpu, rdtsc());
+    if (vcpu->vmx.attention)
+        interrupts_deliver(vcpu);
+    if (trace_is_on()) {
+        if (vcpu->vmx.event)
+            trace_inject(vcpu, (uint32_t)vcpu->vmx.event);
+        trace_entry(vcpu, rdtsc());
+    }
 }
 
-/* Until the slice is over, or the vCPU sleeps, stops or yields. The preemption timer ends the stay
- * of a guest that does not exit; the TSC ends that of one that exits without end, since the timer
- * counts only while the guest runs. */
+static bool must_come_out(struct core *core, const struct vcpu *vcpu)
+{
+    return core_read_tsc(core) >= core->stop_tsc || core->rearm || core_has_mail(core) ||
+           vcpu->state != VCPU_RUNNING || vcpu->wait != WAIT_NOTHING || vcpu->yielded ||
+           vcpu->interrupted;
+}
+
+void sched_go_on(struct vcpu *vcpu)
+{
+    if (must_come_out(this_core(), vcpu))
+        return;
+    before_entry(vcpu);
+    vmx_prepare(&vcpu->vmx);
+    vmx_resume(&vcpu->vmx);
+}
+
+/* Sets when the guest comes back. False: there is no preemption timer, and the APIC's is set. */
+static bool arm_stop(struct core *core, struct vcpu *vcpu, uint64_t now)
+{
+    core->rearm = false;
+    exit_choose(vcpu);
+    core->stop_tsc = MIN(next_stop(core, vcpu, now), now + STAY_MAX);
+    vcpu->stop_tsc = (uint32_t)core->stop_tsc;
+    if (vmx_preemption_set(&vcpu->vmx, core->stop_tsc > now ? core->stop_tsc - now : 0))
+        return true;
+    apic_timer_arm(core->stop_tsc); /* its interrupt exits too, though not everywhere with IF=0 */
+    return false;
+}
+
+/* Until the slice is over, or the vCPU sleeps, stops or yields. Most exits never come back here:
+ * sched_go_on. The preemption timer ends the stay of a guest that does not exit; the TSC ends that
+ * of one that exits without end, since the timer counts only while the guest runs. */
 static void run_slice(struct core *core, struct vcpu *vcpu)
 {
     char error[VMX_ERROR_MAX];
-    struct vm_exit exit = {0};
-    uint64_t stop_tsc = 0;
     bool timer = true;
     core->rearm = true;
     uint64_t now = core_read_tsc(core);
     core->end_tsc = MAX(core->end_tsc, now + STAY_TICKS);
     do {
-        if (__builtin_expect(now >= stop_tsc || core->rearm, 0)) {
+        if (now >= core->stop_tsc || core->rearm) {
             interrupts_run_timer(vcpu);
             if (timers_next(&core->timers) <= now) {
                 timers_run(&core->timers, now, TIMERS_A_TURN);
                 not_charged(core, vcpu, now);
             }
-            core->rearm = false;
-            stop_tsc = next_stop(core, vcpu, now);
-            timer = vmx_preemption_set(&vcpu->vmx, stop_tsc > now ? stop_tsc - now : 0);
-            if (!timer) /* its interrupt exits too, though not on every machine with IF=0 */
-                apic_timer_arm(stop_tsc);
+            timer = arm_stop(core, vcpu, now);
             if (now >= core->end_tsc)
                 break;
         }
-        if (__builtin_expect(vcpu->attention, 0))
-            interrupts_deliver(vcpu);
-        if (trace_is_on())
-            trace_before_entry(vcpu);
-        if (__builtin_expect(vmx_run(&vcpu->vmx, &exit, error) != 0, 0)) {
+        before_entry(vcpu);
+        if (__builtin_expect(vmx_run(&vcpu->vmx, error) != 0, 0)) {
             vm_stop(vcpu, STOP_VMFAIL, NULL, "%s", error);
             break;
         }
-        exit_handle(vcpu, &exit);
         now = core_read_tsc(core);
-        uint64_t cost = ticks_since(now, &exit.tsc);
-        stats_record(vcpu->stats, exit.kind, cost);
-        if (trace_is_on())
-            trace_exit(vcpu, &exit, now - cost, cost);
-        if (__builtin_expect(exit.reason == EXIT_EXTERNAL_INTERRUPT, 0)) {
+        if (vcpu->interrupted) {
+            vcpu->interrupted = false;
             core_share(core, vcpu); /* an idle core asks like this */
             core->rearm = core->rearm || !timer;
         }
-        if (__builtin_expect(core_has_mail(core), 0)) {
+        if (core_has_mail(core)) {
             core_read_mail(core);
             not_charged(core, vcpu, now);
             now = core->now;
@@ -347,9 +368,10 @@ static enum sched_result run_vcpu(struct core *core, struct vcpu *vcpu)
         core->end_tsc = MIN(core->end_tsc, now + (uint64_t)vcpu->budget);
     atomic_store_explicit(&core->vtime, vcpu->entry.vtime, memory_order_relaxed);
     core->current = vcpu;
+    vcpu->mail_for_core = &core->has_mail;
     bind(core, vcpu);
     atomic_store(&vcpu->hears, HEARS_ALL);
-    vcpu->attention = true; /* for what was posted while it heard nothing */
+    vcpu->vmx.attention = true; /* for what was posted while it heard nothing */
     run_slice(core, vcpu);
     core->current = NULL;
     if (trace_is_on())

@@ -35,6 +35,10 @@ MUST_CHECK bool sched_leave_core(struct vcpu *vcpu);
 /* For tests: every slice ends with a move to the next core. */
 void sched_shuffle(void);
 
+/* The last word of vmx.on_exit: enters the guest again (vmx_resume) if nothing ends its stay. What
+ * the exit led to has been done. */
+void sched_go_on(struct vcpu *vcpu);
+
 /* Its timer (vcpu->apic) was set anew while it runs. */
 void sched_timer_changed(struct vcpu *vcpu);
 

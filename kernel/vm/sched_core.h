@@ -26,6 +26,7 @@ struct core {
     uint64_t now;                  /* TSC, when it was read last: exact enough for much */
     uint64_t free_since;           /* TSC at which the choice of `current` began */
     uint64_t end_tsc;              /* of the slice */
+    uint64_t stop_tsc;             /* TSC at which the stay of `current` in the guest ends */
     bool rearm;                    /* end_tsc, or the timer of `current`, is new */
     uint64_t compare_at;           /* TSC of the next time that core_share compares with one */
     uint32_t compared;             /* the member that `share` compared with last */

@@ -86,7 +86,7 @@ static void init(struct core *core, struct vcpu *vcpu)
     vcpu_step(vcpu, VCPU_INIT);
     vapic_reset(&vcpu->apic, vcpu->index);
     vcpu->wait = WAIT_NOTHING;
-    vcpu->attention = false;
+    vcpu->vmx.attention = false;
     atomic_store(&vcpu->nmi, false);
     atomic_store(&vcpu->hears, HEARS_NONE);
     if (core->current != vcpu && core->bound == vcpu)
@@ -96,7 +96,7 @@ static void init(struct core *core, struct vcpu *vcpu)
 static void look(struct core *core, struct vcpu *vcpu)
 {
     bool paused = atomic_load_explicit(&vcpu->vm->paused, memory_order_relaxed);
-    vcpu->attention = true;
+    vcpu->vmx.attention = true;
     if (paused && vcpu->state != VCPU_PAUSED) {
         core_withdraw(core, vcpu);
         vcpu_step(vcpu, VCPU_PAUSE);

@@ -49,7 +49,7 @@ void vcpu_end_wait(struct vcpu *vcpu)
     if (vcpu->wait == WAIT_TIME && rdtsc() < vcpu->wake_tsc)
         vcpu->vmx.gpr[VMX_RAX] = (uint64_t)-EINTR;
     vcpu->wait = WAIT_NOTHING;
-    vcpu->attention = true;
+    vcpu->vmx.attention = true;
 }
 
 /* When its APIC's timer may wake it. A timer whose interrupt is masked, waits already or cannot be

@@ -17,9 +17,8 @@ void stats_init(struct stats *stats, uint64_t now)
 
 #ifdef ATOLL_STATISTICS
 
-void stats_widen(struct stat *stat, uint64_t ticks)
+void stats_widen(struct stat *stat, uint32_t cost)
 {
-    uint32_t cost = (uint32_t)ticks;
     if (stat->count == 0) {
         stat->least = cost;
     } else if (cost < stat->least) {

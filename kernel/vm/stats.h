@@ -94,12 +94,17 @@ void stats_init(struct stats *stats, uint64_t now);
 uint32_t stats_find_port(struct stats *stats, uint32_t port);
 uint32_t stats_find_place(struct stats *stats, uint64_t place);
 
-static inline uint32_t stats_port_slot(struct stats *stats, uint32_t port)
+static inline bool stats_port_is_home(const struct stats *stats, uint32_t port, uint32_t *slot)
 {
     uint32_t home = port % STAT_HOMES;
-    if (__builtin_expect(stats->ports[home] == port + 1, 1))
-        return STAT_FIRST_PORT + home;
-    return stats_find_port(stats, port);
+    *slot = STAT_FIRST_PORT + home;
+    return __builtin_expect(stats->ports[home] == port + 1, 1);
+}
+
+static inline uint32_t stats_port_slot(struct stats *stats, uint32_t port)
+{
+    uint32_t slot;
+    return stats_port_is_home(stats, port, &slot) ? slot : stats_find_port(stats, port);
 }
 
 static inline uint32_t stats_place_slot(struct stats *stats, uint64_t guest_physical)
@@ -125,19 +130,38 @@ static inline uint64_t stats_leave_state(struct stats *stats, enum vcpu_state st
 void stats_wake_latency(struct stats *stats, uint64_t ticks);
 
 /* A cost below the least so far or above the most. */
-void stats_widen(struct stat *stat, uint64_t ticks);
+void stats_widen(struct stat *stat, uint32_t cost);
 
-static inline void stats_record(struct stats *stats, uint32_t slot, uint64_t cost)
+static inline void stats_record(struct stats *stats, uint32_t slot, uint32_t cost)
 {
     struct stat *stat = &stats->slots[slot];
-    __asm__("" : "+r"(stat)); /* computed once: GCC 12 would do it twice */
-    if (__builtin_expect((uint32_t)cost - stat->least > stat->spread, 0))
+    if (cost - stat->least > stat->spread)
         stats_widen(stat, cost);
     stat->count++;
     stat->total += cost;
 }
 
+/* The same without a call: false, and nothing was done, if the cost is a new extreme. */
+static inline bool stats_record_usual(struct stats *stats, uint32_t slot, uint32_t cost)
+{
+    struct stat *stat = &stats->slots[slot];
+    if (!__builtin_constant_p(slot))
+        __asm__("" : "+r"(stat)); /* computed once: GCC 12 would do it twice */
+    if (cost - stat->least > stat->spread)
+        return false;
+    stat->count++;
+    stat->total += cost;
+    return true;
+}
+
 #else
+
+static inline bool stats_port_is_home(const struct stats *stats, uint32_t port, uint32_t *slot)
+{
+    (void)stats, (void)port;
+    *slot = 0;
+    return true;
+}
 
 static inline uint32_t stats_port_slot(struct stats *stats, uint32_t port)
 {
@@ -162,9 +186,15 @@ static inline void stats_wake_latency(struct stats *stats, uint64_t ticks)
     (void)stats, (void)ticks;
 }
 
-static inline void stats_record(struct stats *stats, uint32_t slot, uint64_t cost)
+static inline void stats_record(struct stats *stats, uint32_t slot, uint32_t cost)
 {
     (void)stats, (void)slot, (void)cost;
+}
+
+static inline bool stats_record_usual(struct stats *stats, uint32_t slot, uint32_t cost)
+{
+    (void)stats, (void)slot, (void)cost;
+    return true;
 }
 
 #endif

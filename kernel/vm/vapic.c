@@ -53,10 +53,6 @@ enum vapic_register { /* offset in the page = (MSR - 0x800) << 4; SDM Vol. 3A, t
 #define ICR_TRIGGER       BIT(15)
 #define SHORTHAND_SHIFT   18
 #define BROADCAST         0xffffffffu
-#define BASE_ADDRESS      0xfee00000ull
-#define BASE_BSP          BIT(8)
-#define BASE_X2APIC       BIT(10)
-#define BASE_ENABLE       BIT(11)
 
 enum shorthand { TO_DESTINATION, TO_SELF, TO_ALL, TO_OTHERS }; /* ICR bits 19:18 */
 
@@ -537,9 +533,4 @@ enum vapic_effect vapic_write(struct vapic *apic, uint32_t msr, uint64_t value, 
     default:
         return write_simple(apic, offset, (uint32_t)value);
     }
-}
-
-uint64_t vapic_base(const struct vapic *apic)
-{
-    return BASE_ADDRESS | BASE_ENABLE | BASE_X2APIC | (apic->id == 0 ? BASE_BSP : 0);
 }

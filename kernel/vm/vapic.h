@@ -119,6 +119,10 @@ void vapic_set_cr8(struct vapic *apic, uint8_t value);
 bool vapic_timer_run(struct vapic *apic, uint64_t now);
 
 /* IA32_APIC_BASE (0x1b): enabled, x2APIC, 0xfee00000, and BSP for vCPU 0. It cannot be changed. */
-uint64_t vapic_base(const struct vapic *apic);
+static inline uint64_t vapic_base(const struct vapic *apic)
+{
+    const uint64_t address = 0xfee00000, enabled = BIT(11), x2apic = BIT(10), bsp = BIT(8);
+    return address | enabled | x2apic | (apic->id == 0 ? bsp : 0);
+}
 
 #endif

@@ -74,7 +74,7 @@ struct vm;
 
 /* One page. Only the core that has it (`cpu`) reads and writes it, but for what is atomic. */
 struct vcpu {
-    struct vmx_vcpu vmx;         /* first: see enter.asm */
+    struct vmx_vcpu vmx;         /* first: see enter.asm. `attention`: interrupts are to be looked at */
     struct vm *vm;
     struct stats *stats;         /* one page; NULL: compiled out */
     struct vapic apic;
@@ -82,6 +82,8 @@ struct vcpu {
     struct timer timer;          /* ends its sleep */
     uint32_t index;              /* in its VM; its x2APIC id */
     _Atomic uint32_t cpu;        /* the core that has it */
+    uint32_t stop_tsc;           /* while it runs: low half of the TSC at which its stay ends */
+    const _Atomic bool *mail_for_core; /* while it runs: does something lie in its core's mailbox? */
     enum vcpu_state state;
     enum vcpu_wait wait;
     _Atomic uint32_t requests;   /* enum vcpu_request: not 0 while it is in a mailbox */
@@ -92,12 +94,12 @@ struct vcpu {
     bool dormant;                /* not started, or asleep with nothing of its own to wake it */
     _Atomic uint8_t sipi_page;   /* of REQUEST_SIPI */
     _Atomic uint64_t start_at;   /* of REQUEST_START: entry | EBX << 32 */
-    bool attention;              /* interrupts are to be looked at before the next entry */
     _Atomic bool nmi;            /* an NMI waits */
     _Atomic bool waits_for_frame; /* asleep in WAIT_FRAME: a frame is worth a request */
     bool wakes_by_interrupt, wakes_by_nmi; /* what is not blocked, when it went to sleep */
     bool woken;                  /* it is runnable since its last wake-up */
     bool yielded;                /* gives up the rest of its slice */
+    bool interrupted;            /* its last exit was by an external interrupt */
     bool leaves_core;            /* it is to run on another core from now on */
     bool restart_core;           /* the core that it runs on must be started anew */
     uint32_t bad_calls;          /* unknown hypercalls in a row */

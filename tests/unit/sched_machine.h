@@ -252,11 +252,6 @@ static uint64_t rdtsc(void)
     return time_now();
 }
 
-static uint64_t ticks_since(uint64_t now, const uint32_t *then)
-{
-    return (uint32_t)now - *then;
-}
-
 static uint32_t cpu_index(void)
 {
     return machine.running;

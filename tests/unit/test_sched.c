@@ -625,7 +625,7 @@ static void end_of_interrupt(struct vcpu *vcpu)
 {
     write_apic(vcpu, MSR_EOI, 0, 0);
     guest_of(vcpu)->in_service = false;
-    vcpu->attention = true;
+    vcpu->vmx.attention = true;
 }
 
 /* With APIC virtualisation the processor delivers, and takes the EOI, without an exit. */
@@ -634,11 +634,11 @@ static void deliver_virtually(struct vcpu *vcpu)
     struct guest *guest = guest_of(vcpu);
     int vector;
     while (guest->status_written && !guest->off && (vector = vapic_deliverable(&vcpu->apic)) >= 0) {
-        bool attention = vcpu->attention;
+        bool attention = vcpu->vmx.attention;
         vapic_accept(&vcpu->apic, (uint8_t)vector);
         guest->inbox++;
         end_of_interrupt(vcpu);
-        vcpu->attention = attention;
+        vcpu->vmx.attention = attention;
     }
 }
 
@@ -668,12 +668,11 @@ static void note_wait(const struct record *record, struct guest *guest)
         guest->waited_most = MAX(guest->waited_most, time_now() - from);
 }
 
-int vmx_run(struct vmx_vcpu *v, struct vm_exit *exit, char error[VMX_ERROR_MAX])
+/* One stay; returns the reason of its exit. */
+static uint32_t stay(struct vcpu *vcpu)
 {
-    struct vcpu *vcpu = (struct vcpu *)v;
     struct guest *guest = guest_of(vcpu);
     struct machine_core *core = running_core();
-    (void)error;
     step();
     check_entry(vcpu);
     note_wait(record_of(vcpu), guest);
@@ -686,17 +685,45 @@ int vmx_run(struct vmx_vcpu *v, struct vm_exit *exit, char error[VMX_ERROR_MAX])
     check_entry(vcpu);
     guest->ran += core->now - start;
     guest->waited_from = core->now;
-    *exit = (struct vm_exit){.reason = guest->in_service ? EXIT_WRMSR : EXIT_VMCALL};
+    uint32_t reason = guest->in_service ? EXIT_WRMSR : EXIT_VMCALL;
     if (core->interrupt || core->timer <= core->now)
-        exit->reason = EXIT_EXTERNAL_INTERRUPT;
+        reason = EXIT_EXTERNAL_INTERRUPT;
     else if (core->now < own_exit)
-        exit->reason = EXIT_PREEMPTION_TIMER;
+        reason = EXIT_PREEMPTION_TIMER;
     if (core->timer <= core->now)
         core->timer = NEVER;
     core->interrupt = false;
     if (!guest->in_service)
         guest->left -= MIN(guest->left, core->now - start);
     spend(exit_cost);
+    return reason;
+}
+
+/* What the assembly does: a stay after the other until on_exit does not resume. */
+static bool resumes[MACHINE_CORES];
+static uint32_t last_reason[MACHINE_CORES];
+
+void vmx_resume(struct vmx_vcpu *v)
+{
+    CHECK(!v->before_entry, "%s goes on with something to do before", ((struct vcpu *)v)->name);
+    resumes[cpu_index()] = true;
+}
+
+void vmx_prepare(struct vmx_vcpu *v)
+{
+    v->inject = v->flush = false;
+    v->event = 0;
+}
+
+int vmx_run(struct vmx_vcpu *v, char error[VMX_ERROR_MAX])
+{
+    (void)error;
+    vmx_prepare(v);
+    do {
+        last_reason[cpu_index()] = stay((struct vcpu *)v);
+        resumes[cpu_index()] = false;
+        v->on_exit(v);
+    } while (resumes[cpu_index()]);
     return 0;
 }
 
@@ -908,17 +935,43 @@ static void check_waking(const struct vcpu *vcpu, struct guest *guest)
           (unsigned long long)(now - due));
 }
 
-void exit_handle(struct vcpu *vcpu, struct vm_exit *exit)
+/* Like the real one: in again at once where nothing is to be looked at. */
+static void go_on(struct vcpu *vcpu, bool may_be_short)
 {
+    if (may_be_short && (int32_t)((uint32_t)rdtsc() - vcpu->stop_tsc) < 0 &&
+        !vcpu->vmx.before_entry && !atomic_load(vcpu->mail_for_core))
+        vmx_resume(&vcpu->vmx);
+    else
+        sched_go_on(vcpu);
+}
+
+static void handle(struct vmx_vcpu *v)
+{
+    struct vcpu *vcpu = (struct vcpu *)v;
     struct guest *guest = guest_of(vcpu);
-    if (exit->reason == EXIT_WRMSR)
+    uint32_t reason = last_reason[cpu_index()];
+    vcpu->interrupted = reason == EXIT_EXTERNAL_INTERRUPT;
+    if (reason == EXIT_WRMSR)
         end_of_interrupt(vcpu);
-    if (exit->reason != EXIT_VMCALL)
-        return;
-    if (guest->wakes_at)
-        check_waking(vcpu, guest);
-    act(vcpu, guest);
-    plan_next(vcpu, guest);
+    bool simple = reason == EXIT_WRMSR || (reason == EXIT_VMCALL && guest->act == ACT_NONE);
+    if (reason == EXIT_VMCALL) {
+        if (guest->wakes_at)
+            check_waking(vcpu, guest);
+        act(vcpu, guest);
+        plan_next(vcpu, guest);
+    }
+    go_on(vcpu, simple);
+}
+
+void exit_choose(struct vcpu *vcpu)
+{
+    vcpu->vmx.on_exit = handle;
+}
+
+void vmx_exit_read(struct vmx_vcpu *v, struct vm_exit *exit)
+{
+    (void)v;
+    *exit = (struct vm_exit){0};
 }
 
 /* ---- The watch: what must hold at any time ----------------------------------------------------
