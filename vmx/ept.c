@@ -3,6 +3,8 @@
  * Two things hold between calls: an entry is 0 or present, and no table but the root is empty.
  * Callers serialise changes to one EPT; processors and walks may be on it while something is
  * mapped, so each entry is written whole, and a table is filled before it is linked. */
+#include "kernel/lib/hot_path.h"
+
 #include "vmx/ept.h"
 
 #include <linux/errno.h>
@@ -99,20 +101,21 @@ static struct ept_leaf leaf_of(uint64_t entry, unsigned level, uint64_t guest)
 
 /* The entry for `guest` where the walk ends: at `*level` or, above it, where no table follows.
  * Sets `*level` to where that was. */
-static ept_entry *find_entry(const struct ept *ept, uint64_t guest, unsigned *level)
+static inline ept_entry *find_entry(const struct ept *ept, uint64_t guest, unsigned *level)
 {
     const unsigned target = *level;
     ept_entry *table = table_of(ept->root.value);
-    for (unsigned at = LEVEL_PML4;; at--) {
+#pragma GCC unroll 4
+    for (unsigned at = LEVEL_PML4; at > target; at--) {
         ept_entry *entry = &table[index_at(guest, at)];
-        *level = at;
-        if (at == target)
-            return entry;
         uint64_t value = read_entry(entry);
-        if (!is_table(value, at))
+        if (__builtin_expect(!is_table(value, at), 0)) {
+            *level = at;
             return entry;
+        }
         table = table_of(value);
     }
+    return &table[index_at(guest, target)];
 }
 
 static bool is_leaf_order(unsigned order)
@@ -238,22 +241,27 @@ int ept_map(struct ept *ept, gpa_t guest, hpa_t host, unsigned order, uint8_t ac
 
 int ept_populate(struct ept *ept, gpa_t guest, uint8_t access, hpa_t *host)
 {
-    if (guest.value >= EPT_GUEST_LIMIT || !is_valid_access(access))
+    if (__builtin_expect(guest.value >= EPT_GUEST_LIMIT || !is_valid_access(access), 0))
         return -EINVAL;
     unsigned level = LEVEL_PT;
     ept_entry *entry = find_entry(ept, guest.value, &level);
     uint64_t old = read_entry(entry);
-    if (is_present(old)) {
+    if (__builtin_expect(is_present(old), 0)) {
         *host = address_in(old, level, guest.value);
         return 0;
     }
     void *page = frame_pool_page(ept->pool);
-    if (page == NULL)
+    if (__builtin_expect(page == NULL, 0))
         return -ENOMEM;
 
     *host = HPA(virt_to_phys(page).value + (guest.value & PAGE_MASK));
-    uint64_t link = leaf_entry(virt_to_phys(page).value, LEVEL_PT, access, EPT_WB);
-    if (level > LEVEL_PT && build_chain(ept, link, LEVEL_PT, level, guest.value, &link) != 0) {
+    const uint64_t leaf = leaf_entry(virt_to_phys(page).value, LEVEL_PT, access, EPT_WB);
+    if (__builtin_expect(level == LEVEL_PT, 1)) {
+        write_entry(entry, leaf);
+        return 1;
+    }
+    uint64_t link;
+    if (build_chain(ept, leaf, LEVEL_PT, level, guest.value, &link) != 0) {
         frame_pool_free_page(ept->pool, page);
         return -ENOMEM;
     }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a handler does to a guest between exit and entry: skip, inject, reflect, redeliver (SDM 26.5
  * event injection, 27.2.4 IDT-vectoring information), and questions about its state. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/lib/x86.h"
 #include "kernel/lib/x86_bits.h"
 #include "vmx/capabilities.h"
@@ -138,8 +140,24 @@ void vmx_look_after_nmis(struct vmx_vcpu *v)
         (void)read_interruptibility(v);
 }
 
+bool vmx_is_open(const struct vmx_vcpu *v)
+{
+    return !v->inject && !v->interrupt_window && !v->nmi_window &&
+           (vmx_field(VMCS_GUEST_RFLAGS) & RFLAGS_IF);
+}
+
+void vmx_inject_interrupt(struct vmx_vcpu *v, uint8_t vector)
+{
+    set_event(v, INFO_VALID | EVENT_EXTERNAL_INTERRUPT << INFO_TYPE_SHIFT | vector, 0);
+}
+
 struct vmx_delivered vmx_deliver(struct vmx_vcpu *v, bool nmi, int vector)
 {
+    if (!nmi && vector >= 0 && vmx_is_open(v) && vmx_field(VMCS_GUEST_INTERRUPTIBILITY) == 0) {
+        vmx_inject_interrupt(v, (uint8_t)vector); /* as it mostly is */
+        v->in_nmi = false;
+        return (struct vmx_delivered){.interrupt = true};
+    }
     uint32_t interruptibility = read_interruptibility(v);
     const struct vmx_injection_input input = {
         .event = v->event,

@@ -290,6 +290,13 @@ struct vmx_delivered {
 };
 struct vmx_delivered vmx_deliver(struct vmx_vcpu *vcpu, bool nmi, int vector);
 
+/* Does the guest take an interrupt at once, but for the shadow of STI or MOV SS: are interrupts on,
+ * and does nothing wait? */
+bool vmx_is_open(const struct vmx_vcpu *vcpu);
+
+/* Delivers one at the next entry, in which vmx_is_open holds and there is no shadow. */
+void vmx_inject_interrupt(struct vmx_vcpu *vcpu, uint8_t vector);
+
 /* With APIC virtualisation: the highest requested vector and the highest in service (-1: none),
  * which the processor looks at at the next entry (SDM 24.4.2, 29.2). */
 void vmx_set_interrupt_status(struct vmx_vcpu *vcpu, int requested, int in_service);

@@ -92,6 +92,7 @@
 #define MSR_VMX_TRUE_ENTRY      0x490
 #define MSR_TSC_DEADLINE        0x6e0
 #define MSR_X2APIC              0x800 /* + the register's offset >> 4 */
+#define MSR_SELF_IPI            0x83f
 #define MSR_EFER                0xc0000080
 #define MSR_STAR                0xc0000081
 #define MSR_LSTAR               0xc0000082

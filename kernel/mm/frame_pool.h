@@ -10,6 +10,8 @@
 struct frame_pool {
     uint64_t reserved; /* 4 KiB frames that may still be taken */
     uint64_t taken;    /* that are in use now */
+    uint64_t stock;    /* of the reserved: single frames taken already, from `next` on, not zeroed */
+    hpa_t next;
 };
 
 /* Reserves `frames` 4 KiB frames. 0, or -ENOMEM when fewer are neither used nor reserved. */

@@ -202,6 +202,24 @@ int frame_alloc_reserved(unsigned order, hpa_t *frame)
     return 0;
 }
 
+uint64_t frames_take_reserved(unsigned max_order, hpa_t *first)
+{
+    unsigned order = 0;
+    uint64_t number;
+    spin_lock(&pool.lock);
+    while (order < max_order && LIST_EMPTY(&pool.free[order]) &&
+           BIT(order + 1) <= pool.reserved_count)
+        order++;
+    bool taken = BIT(order) <= pool.reserved_count && take_block(order, &number);
+    if (taken) {
+        pool.reserved_count -= BIT(order);
+        memset(pool.state + number, FRAME_USED | FRAME_ORDER_4K, BIT(order));
+        *first = HPA(number << PAGE_SHIFT);
+    }
+    spin_unlock(&pool.lock);
+    return taken ? BIT(order) : 0;
+}
+
 static bool is_used_block(hpa_t frame, unsigned order)
 {
     uint64_t number = frame.value >> PAGE_SHIFT;

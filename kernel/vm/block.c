@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Disks: a page that was written, else the image, else zeroes. A page is filled before it is in
  * `written`, so that a reader without the lock finds what was there before or what is new. */
-#pragma GCC optimize("omit-frame-pointer") /* on the way of an exit */
+#include "kernel/lib/hot_path.h"
 
 #include "kernel/vm/block.h"
 

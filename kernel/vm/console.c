@@ -10,7 +10,7 @@
  *
  * Carriage returns before a newline are dropped on the way to the log, which escapes all that is
  * not printable. */
-#pragma GCC optimize("omit-frame-pointer") /* on the way of an exit */
+#include "kernel/lib/hot_path.h"
 
 #include "kernel/vm/console.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The dispatcher: each basic exit reason that a guest can cause is handled or stops that guest with
  * a reason; one that Atoll does not expect stops it too. Hot reasons come first. */
-#pragma GCC optimize("omit-frame-pointer") /* on the way of an exit */
+#include "kernel/lib/hot_path.h"
 
 #include "kernel/vm/exits.h"
 
@@ -15,6 +15,7 @@
 #include "kernel/log.h"
 #include "kernel/vm/exit_log.h"
 #include "kernel/vm/hvt.h"
+#include "kernel/vm/interrupts.h"
 #include "kernel/vm/sched.h"
 #include "kernel/vm/signals.h"
 #include "kernel/vm/trace.h"
@@ -388,7 +389,7 @@ static ALWAYS_INLINE void go_on(struct vcpu *vcpu, uint32_t kind, uint32_t tsc, 
     else if (__builtin_expect((int32_t)(now - vcpu->stop_tsc) >= 0, 0) ||
              __builtin_expect(is_set(&vcpu->vmx.before_entry), 0) ||
              __builtin_expect(is_true(vcpu->mail_for_core), 0))
-        vmx_forget(&vcpu->vmx, 0, 0, go_on_later);
+        deep ? sched_go_on(vcpu) : vmx_forget(&vcpu->vmx, 0, 0, go_on_later);
     else if (deep)
         vmx_resume_from_deep(&vcpu->vmx);
     else
@@ -443,8 +444,13 @@ static void handle_rdmsr(struct vmx_vcpu *v, uint32_t tsc, uint32_t unused)
 
 static void handle_wrmsr(struct vmx_vcpu *v, uint32_t tsc, uint32_t unused)
 {
+    struct vcpu *vcpu = vcpu_of(v);
+    bool self = (uint32_t)v->gpr[VMX_RCX] == MSR_SELF_IPI && v->gpr[VMX_RDX] << 32 == 0;
     (void)unused;
-    end(vcpu_of(v), EXIT_WRMSR, msr_write_handle(vcpu_of(v)), EXIT_WRMSR, tsc);
+    if (self && interrupts_self(vcpu, (uint32_t)v->gpr[VMX_RAX]))
+        skip_and_go_on(vcpu, EXIT_WRMSR, tsc, true);
+    else
+        end(vcpu, EXIT_WRMSR, msr_write_handle(vcpu), EXIT_WRMSR, tsc);
 }
 
 static void handle_io(struct vmx_vcpu *v, uint32_t tsc, uint32_t unused)
@@ -484,8 +490,6 @@ static void handle_long(struct vmx_vcpu *v, uint32_t reason, uint32_t tsc)
         handler = handle_vmcall;
     else if (reason == EXIT_WRMSR)
         handler = handle_wrmsr;
-    else if (reason == EXIT_EPT_VIOLATION)
-        handler = handle_ept_violation;
     else if (reason == EXIT_IO)
         handler = handle_io;
     else if (reason == EXIT_RDMSR)
@@ -528,7 +532,11 @@ static void handle_usual(struct vmx_vcpu *v)
             return;
         }
     }
-    vmx_forget(v, reason, tsc, handle_long);
+    IN_ORDER(reason);
+    if (reason == EXIT_EPT_VIOLATION)
+        vmx_forget(v, tsc, 0, handle_ept_violation);
+    else
+        vmx_forget(v, reason, tsc, handle_long);
 }
 
 static void handle_hvt(struct vmx_vcpu *v)

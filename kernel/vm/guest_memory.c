@@ -2,6 +2,8 @@
 /* Guest RAM on first touch. The reservation covers the worst case, every page touched and mapped by
  * 4 KiB, so a page that does not come is a host bug. A page's rights are those of its regions, at
  * any time: they are asked before EPT is looked at, and never have to be read back from it. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/vm/guest_memory.h"
 
 #include <linux/errno.h>
@@ -17,7 +19,7 @@ static const unsigned leaf_orders[] = {FRAME_ORDER_1G, FRAME_ORDER_2M, FRAME_ORD
 
 uint64_t guest_memory_low(const struct guest_memory *m)
 {
-    return m->flat ? m->size : MIN(m->size, GUEST_HOLE_START);
+    return m->low;
 }
 
 uint64_t guest_memory_high(const struct guest_memory *m)
@@ -42,7 +44,8 @@ static uint64_t table_count(const struct guest_memory *m)
 int guest_memory_create(struct guest_memory *m, uint64_t size, enum guest_layout layout,
                         unsigned max_order, uint64_t extra)
 {
-    *m = (struct guest_memory){.size = size, .flat = layout == GUEST_FLAT, .access = EPT_RWX};
+    uint64_t low = layout == GUEST_FLAT ? size : MIN(size, GUEST_HOLE_START);
+    *m = (struct guest_memory){.size = size, .low = low, .access = EPT_RWX};
     /* no sum can wrap: pages are far from 2^64, and no machine has what EPT could not map */
     int error = frame_pool_create(&m->pool, size / PAGE_SIZE + table_count(m) + extra);
     if (!error)
@@ -112,7 +115,7 @@ static uint8_t page_access(const struct guest_memory *m, uint64_t guest)
 /* Brings the page of RAM with `guest` in with its `access`, unless it is there, and returns where
  * that byte is. The page is cleared under the lock: outside it would be taken twice, and cores that
  * meet at one page would clear two. */
-static hpa_t touch(struct guest_memory *m, uint64_t guest, uint8_t access)
+static inline __attribute__((always_inline)) hpa_t touch(struct guest_memory *m, uint64_t guest, uint8_t access)
 {
     hpa_t host;
     spin_lock(&m->lock);
@@ -126,7 +129,7 @@ static hpa_t touch(struct guest_memory *m, uint64_t guest, uint8_t access)
 
 int guest_memory_fault(struct guest_memory *m, gpa_t guest, uint8_t access)
 {
-    if (!guest_range_ok(m, guest, 1))
+    if (guest.value >= m->low && !guest_range_ok(m, guest, 1))
         return -EFAULT;
     uint8_t allowed = page_access(m, guest.value);
     if (access & ~allowed)
@@ -200,7 +203,7 @@ uint64_t guest_memory_overhead(struct guest_memory *m)
 
 bool guest_range_ok(const struct guest_memory *m, gpa_t guest, uint64_t length)
 {
-    uint64_t start = 0, size = guest_memory_low(m);
+    uint64_t start = 0, size = m->low;
     if (guest.value >= GUEST_HOLE_END) {
         start = GUEST_HOLE_END;
         size = guest_memory_high(m);

@@ -29,7 +29,7 @@ struct guest_memory {
     struct ept ept;
     struct spinlock lock;
     uint64_t size;          /* bytes of RAM; 0: there is none, nothing was taken */
-    bool flat;              /* there is no hole */
+    uint64_t low;           /* of them, below the hole; all, where there is none */
     uint8_t access;         /* enum ept_access bits of RAM in no region */
     uint64_t present;       /* 4 KiB frames of RAM that were touched, or mapped from the start */
     uint64_t regions_end;   /* no region reaches further: most pages are looked up by this alone */

@@ -3,7 +3,7 @@
  * used where it lies: such a guest has one vCPU and shares no memory, so nobody changes it
  * meanwhile. A pointer that is not the guest's RAM stops the guest, as with Solo5's own tender (its
  * tenders/hvt/hvt.h). */
-#pragma GCC optimize("omit-frame-pointer") /* on the way of an exit */
+#include "kernel/lib/hot_path.h"
 
 #include "kernel/vm/hvt.h"
 

@@ -2,6 +2,8 @@
 /* Delivery of interrupts, by software or, with APIC virtualisation, by the processor: then this
  * code only says what is requested (RVI), and the processor weighs priorities, injects and takes
  * EOIs without an exit (SDM 29.2). NMIs go in by software either way. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/vm/interrupts.h"
 
 #include "kernel/lib/x86.h"
@@ -84,6 +86,15 @@ void interrupts_run_timer(struct vcpu *vcpu)
         return;
     if (vapic_timer_run(&vcpu->apic, rdtsc() + vcpu->vmx.tsc_offset))
         vcpu->vmx.attention = true;
+}
+
+bool interrupts_self(struct vcpu *vcpu, uint64_t vector)
+{
+    if (vmx_apicv() || vcpu->vmx.attention || atomic_load(&vcpu->nmi) || vector > UINT8_MAX ||
+        !vmx_is_open(&vcpu->vmx) || !vapic_take_self_ipi(&vcpu->apic, (uint8_t)vector))
+        return false;
+    vmx_inject_interrupt(&vcpu->vmx, (uint8_t)vector);
+    return true;
 }
 
 void interrupts_deliver(struct vcpu *vcpu)

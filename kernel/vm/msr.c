@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* MSRs that exit: a short allow-list, #GP for everything else. The MSRs that a guest reaches
  * without an exit are listed in vmx/vcpu.c. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/lib/x86.h"
 #include "kernel/lib/x86_bits.h"
 #include "kernel/vm/exits.h"

@@ -214,7 +214,8 @@ static void bind(struct core *core, struct vcpu *vcpu)
 static uint64_t next_stop(const struct core *core, const struct vcpu *vcpu, uint64_t now)
 {
     uint64_t others = MAX(timers_next(&core->timers), now + STAY_TICKS); /* there may be many */
-    return MIN(MIN(core->end_tsc, vcpu_apic_deadline(vcpu)), others);
+    uint64_t own = vcpu_apic_deadline(vcpu), first = MIN(own, others);
+    return MIN(first, core->end_tsc);
 }
 
 /* What was done for others since `start` is not the current vCPU's to pay. */
@@ -258,7 +259,8 @@ static bool arm_stop(struct core *core, struct vcpu *vcpu, uint64_t now)
 {
     core->rearm = false;
     exit_choose(vcpu);
-    core->stop_tsc = MIN(next_stop(core, vcpu, now), now + STAY_MAX);
+    core->stop_tsc = next_stop(core, vcpu, now);
+    core->stop_tsc = MIN(core->stop_tsc, now + STAY_MAX);
     vcpu->stop_tsc = (uint32_t)core->stop_tsc;
     if (vmx_preemption_set(&vcpu->vmx, core->stop_tsc > now ? core->stop_tsc - now : 0))
         return true;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The virtual local APIC: one table says who may read or write a register and which bits, the rest
  * is what a write does. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/vm/vapic.h"
 
 #include <string.h>
@@ -122,6 +124,7 @@ static void set_vector(struct vapic *apic, unsigned base, uint8_t vector, bool o
 
 static int highest(const struct vapic *apic, unsigned base)
 {
+#pragma GCC unroll 8
     for (int i = VECTOR_WORDS - 1; i >= 0; i--) {
         uint32_t word = get(apic, base + ((unsigned)i << 4));
         if (word)
@@ -161,7 +164,7 @@ void vapic_accept(struct vapic *apic, uint8_t vector)
 {
     set_vector(apic, REG_IRR, vector, false);
     set_vector(apic, REG_ISR, vector, true);
-    update_ppr(apic);
+    set(apic, REG_PPR, vector & 0xf0); /* above what was there: it was deliverable */
 }
 
 static void end_of_interrupt(struct vapic *apic)
@@ -236,6 +239,15 @@ static void latch_errors(struct vapic *apic)
 {
     set(apic, REG_ESR, apic->errors);
     apic->errors = 0;
+}
+
+bool vapic_take_self_ipi(struct vapic *apic, uint8_t vector)
+{
+    if (vector < VECTOR_LEGAL || !vapic_enabled(apic) || vector >> 4 <= vapic_priority_class(apic))
+        return false;
+    set_vector(apic, REG_ISR, vector, true);
+    set(apic, REG_PPR, vector & 0xf0);
+    return true;
 }
 
 static enum vapic_effect send_to_self(struct vapic *apic, uint8_t vector)

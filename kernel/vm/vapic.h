@@ -106,6 +106,11 @@ static inline int vapic_priority_class(const struct vapic *apic)
 /* Does the timer's firing make a difference: is its interrupt neither masked nor requested? */
 bool vapic_timer_counts(const struct vapic *apic);
 
+/* A write of `vector` to the self-IPI register that is delivered at once, since the vCPU takes
+ * interrupts and none waits that it could take: from nowhere to ISR. False, and nothing was done:
+ * the APIC is disabled, or the vector must wait or is illegal. */
+MUST_CHECK bool vapic_take_self_ipi(struct vapic *apic, uint8_t vector);
+
 /* `vector`, deliverable, is delivered: from IRR to ISR, PPR follows. */
 void vapic_accept(struct vapic *apic, uint8_t vector);
 

@@ -709,6 +709,18 @@ void vmx_resume(struct vmx_vcpu *v)
     resumes[cpu_index()] = true;
 }
 
+bool vmx_is_open(const struct vmx_vcpu *v)
+{
+    (void)v;
+    return false;
+}
+
+void vmx_inject_interrupt(struct vmx_vcpu *v, uint8_t vector)
+{
+    (void)v;
+    (void)vector;
+}
+
 void vmx_prepare(struct vmx_vcpu *v)
 {
     v->inject = v->flush = false;
