@@ -160,9 +160,34 @@ int ept_create(struct ept *ept, unsigned max_order, struct frame_pool *pool)
     return 0;
 }
 
+#define GROUP 16u
+
+static inline bool is_group_empty(const ept_entry *group)
+{
+    const uint64_t *plain = (const uint64_t *)group; /* what is written meanwhile may be missed */
+    uint64_t all = 0;
+#pragma GCC unroll 16
+    for (unsigned i = 0; i < GROUP; i++)
+        all |= plain[i];
+    return all == 0;
+}
+
+/* The first entry from `i` on that is not 0, EPT_ENTRIES: there is none. Tables are mostly empty, and
+ * whoever goes over one looks at a group at a time. */
+static unsigned next_used(const ept_entry *table, unsigned i)
+{
+    for (; i < EPT_ENTRIES; i++) {
+        while (i % GROUP == 0 && i < EPT_ENTRIES && is_group_empty(&table[i]))
+            i += GROUP;
+        if (i == EPT_ENTRIES || read_entry(&table[i]) != 0)
+            break;
+    }
+    return i;
+}
+
 static void free_table(const struct ept *ept, ept_entry *table, unsigned level)
 {
-    for (unsigned i = 0; level > LEVEL_PT && i < EPT_ENTRIES; i++) {
+    for (unsigned i = 0; level > LEVEL_PT && (i = next_used(table, i)) < EPT_ENTRIES; i++) {
         uint64_t entry = read_entry(&table[i]);
         if (is_table(entry, level))
             free_table(ept, table_of(entry), level - 1);
@@ -514,13 +539,13 @@ struct visitor {
 static void visit_table(const ept_entry *table, unsigned level, uint64_t guest,
                         const struct visitor *visitor)
 {
-    for (unsigned i = 0; i < EPT_ENTRIES; i++, guest += span(level)) {
-        uint64_t entry = read_entry(&table[i]);
+    for (unsigned i = 0; (i = next_used(table, i)) < EPT_ENTRIES; i++) {
+        uint64_t entry = read_entry(&table[i]), at = guest + i * span(level);
         if (is_table(entry, level)) {
-            visit_table(table_of(entry), level - 1, guest, visitor);
+            visit_table(table_of(entry), level - 1, at, visitor);
         } else if (is_present(entry)) {
-            struct ept_leaf leaf = leaf_of(entry, level, guest);
-            visitor->visit(GPA(guest), &leaf, visitor->context);
+            struct ept_leaf leaf = leaf_of(entry, level, at);
+            visitor->visit(GPA(at), &leaf, visitor->context);
         }
     }
 }
