@@ -19,11 +19,13 @@ import verdict
 
 def parse(words):
     parser = argparse.ArgumentParser(prog="atoll bench", allow_abbrev=False,
-                                     usage="./atoll bench [--json FILE] [NAME...] "
-                                           "(more: ./atoll help bench)")
+                                     usage="./atoll bench [--json FILE] [--compare FILE] [--plot OUT.png] "
+                                           "[NAME...] (more: ./atoll help bench)")
     parser.add_argument("--build", default="build", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--check", action="store_true", help="only check the command line")
     parser.add_argument("--json", metavar="FILE", help="write the rows to FILE too")
+    parser.add_argument("--compare", metavar="FILE", help="say what changed since FILE was written")
+    parser.add_argument("--plot", metavar="OUT.png", help="draw them beside KVM's")
     parser.add_argument("--list", action="store_true", help="print the names of all figures")
     parser.add_argument("names", nargs="*", metavar="NAME")
     arguments = parser.parse_args(words)
@@ -35,8 +37,32 @@ def parse(words):
 
 def show(row):
     side = "at most" if row.at_most else "at least"
-    print(f"{row.name:24} {row.value:>10} {row.unit:20} {side} {row.budget:<6} "
-          f"{'' if row.good else 'MISSED'}".rstrip(), flush=True)
+    counted = "" if row.vmreads is None else f"{row.vmreads} VMREAD, {row.vmwrites} VMWRITE"
+    print(f"{row.name:24} {row.value:>10} {row.unit:20} {side} {row.budget:<8} "
+          f"{'' if row.good else 'MISSED ':7}{counted}".rstrip(), flush=True)
+
+
+def read_rows(path):
+    """What --json wrote, by name."""
+    try:
+        return {row["name"]: row for row in json.loads(pathlib.Path(path).read_text())}
+    except (ValueError, TypeError, KeyError):
+        raise make_iso.UsageError(f"--compare {path}: not what --json writes") from None
+
+
+def compare(rows, before):
+    """A line for each row that is not as it was."""
+    changed = False
+    for row in rows:
+        if row.name not in before:
+            print(f"{row.name}: new")
+        elif (old := before[row.name]["value"]) != row.value:
+            percent = f" ({100 * (row.value - old) / old:+.1f} %)" if old else ""
+            print(f"{row.name}: {old} -> {row.value} {row.unit}{percent}")
+        else:
+            continue
+        changed = True
+    print("" if changed else "all as before\n", end="", flush=True)
 
 
 def measure(names, build):
@@ -58,13 +84,20 @@ def main():
         return 0
     try:
         signals.unwind()
-        if arguments.json:
-            make_iso.check_writable(arguments.json, "--json")
+        for option in ("json", "plot"):
+            if path := getattr(arguments, option):
+                make_iso.check_writable(path, f"--{option}")
+        before = read_rows(arguments.compare) if arguments.compare else {}
         rows = measure(arguments.names or list(figures.FIGURES), arguments.build.resolve())
         if arguments.json:
             pathlib.Path(arguments.json).write_text(json.dumps(
-                [{"name": row.name, "value": row.value, "unit": row.unit, "budget": row.budget}
-                 for row in rows], indent=1) + "\n")
+                [{"name": row.name, "value": row.value, "unit": row.unit, "vmreads": row.vmreads,
+                  "vmwrites": row.vmwrites} for row in rows], indent=1) + "\n")
+        if arguments.compare:
+            compare(rows, before)
+        if arguments.plot:
+            import plot_kvm  # matplotlib is here only where a picture is wanted
+            plot_kvm.draw(rows, arguments.plot)
     except figures.Failed as error:
         print(f"atoll bench: {error}", file=sys.stderr)
         return 1

@@ -13,6 +13,7 @@
 #define SAMPLES       101
 #define FRESH_PAGES   SAMPLES
 #define CLEARING      512  /* REP STOSQ over a page */
+#define QUIET_MS      500  /* until the serial line has taken what was printed */
 #define WAIT_TICKS    5000 /* until the timer is due: the core is idle by then */
 
 /* ---- One instruction ------------------------------------------------------------------------- */
@@ -171,6 +172,7 @@ int main(void)
     report_fresh_pages();
     install(VECTOR);
     report_median("self_ipi", self_ipi);
+    sleep_ms(QUIET_MS);
     report_median("hlt_wake", wake);
     return 0;
 }

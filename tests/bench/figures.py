@@ -19,6 +19,7 @@ sys.path[:0] = [str(ROOT / "iso"), str(ROOT / "tools")]
 import dump
 import machine
 import make_iso
+import vmcs_counts
 
 TICKS_PER_MS = 50_000  # iso/bochs.py: ips
 SLICE = TICKS_PER_MS   # the longest slice, if slice= does not change it
@@ -34,6 +35,8 @@ class Row:
     unit: str
     budget: float
     at_most: bool = True
+    vmreads: int = None  # where they are counted
+    vmwrites: int = None
 
     @property
     def good(self):
@@ -155,8 +158,11 @@ def exit_costs(build):
         return {match[1]: int(match[2]) for match in found(lines, r"cost: (\w+) (\d+) ticks")}
 
     software = costs("apicv=off")
-    return [*(row(name, value, "ticks") for name, value in software.items()),
-            row("self_ipi_apicv", costs("apicv=on")["self_ipi"], "ticks")]
+    rows = [row(name, value, "ticks") for name, value in software.items()]
+    counts = vmcs_counts.counts(build, list(software))
+    for one in rows:
+        one.vmreads, one.vmwrites = counts[one.name]
+    return [*rows, row("self_ipi_apicv", costs("apicv=on")["self_ipi"], "ticks")]
 
 
 def vm_memory(build):

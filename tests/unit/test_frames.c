@@ -56,6 +56,36 @@ static void assert_zeroed(hpa_t frame, unsigned order)
     assert_memory_equal(bytes, bytes + 1, (PAGE_SIZE << order) - 1);
 }
 
+/* As many single frames as the smallest free block has: large blocks are not cut for them. */
+static void single_frames_out_of_a_block(void **state)
+{
+    (void)state;
+    hpa_t first, block, small;
+    start(SMALL_END);
+    frames_add(HPA(0), HPA(SMALL_END));
+    assert_int_equal(frames_take_reserved(4, &first), 0); /* nothing is reserved */
+    assert_int_equal(frames_reserve(40), 0);
+    assert_int_equal(frame_alloc(6, &block), 0);
+    uint64_t available = frames_available_count();
+    while (frames_free_blocks(0) + frames_free_blocks(1) + frames_free_blocks(2) +
+           frames_free_blocks(3))
+        assert_int_equal(frame_alloc(0, &small), 0); /* the pieces before and behind it */
+    assert_true(frames_available_count() < available);
+
+    assert_int_equal(frames_take_reserved(4, &first), 16);
+    for (uint64_t i = 0; i < 16; i++) {
+        assert_int_equal(frame_free_reserved(HPA(first.value + i * PAGE_SIZE), 1), -EINVAL);
+        assert_int_equal(frame_free_reserved(HPA(first.value + i * PAGE_SIZE), 0), 0);
+        assert_int_equal(frame_free_reserved(HPA(first.value + i * PAGE_SIZE), 0), -EINVAL);
+    }
+    assert_int_equal(frame_free(small, 0), 0);
+    assert_int_equal(frames_take_reserved(4, &first), 1);
+    assert_int_equal(first.value, small.value);
+    assert_int_equal(frames_take_reserved(4, &first), 16);
+    assert_int_equal(frames_take_reserved(4, &first), 16);
+    assert_int_equal(frames_take_reserved(4, &first), 4); /* of the seven that are still reserved */
+}
+
 static void starts_with_nothing(void **state)
 {
     (void)state;
@@ -590,6 +620,7 @@ int main(void)
         cmocka_unit_test(no_more_is_unreserved_than_is_reserved),
         cmocka_unit_test(every_frame_comes_once),
         cmocka_unit_test(what_was_not_handed_out_is_refused),
+        cmocka_unit_test(single_frames_out_of_a_block),
         cmocka_unit_test(blocks_end_at_the_largest_order),
         cmocka_unit_test(pages_by_pointer),
         cmocka_unit_test(cores_do_not_meet_in_a_frame),

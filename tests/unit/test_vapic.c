@@ -937,6 +937,21 @@ static void random_self_ipi(void)
         model.irr[vector] = true;
 }
 
+/* The short way is the long one, or nothing at all. */
+static void random_self_ipi_at_once(void)
+{
+    unsigned vector = random_below(256);
+    if (model_deliverable() >= 0)
+        return;
+    bool requested = model.irr[vector];
+    model.irr[vector] = requested || (model.enabled && vector >= 16);
+    bool at_once = model.enabled && model_deliverable() == (int)vector;
+    model.irr[vector] = requested;
+    assert_int_equal(vapic_take_self_ipi(&apic, (uint8_t)vector), at_once);
+    if (at_once)
+        model.isr[vector] = true;
+}
+
 static void random_enable(void)
 {
     model.enabled = random_below(4) > 0;
@@ -969,7 +984,8 @@ static void random_esr(void)
 
 static void (*const operations[])(void) = {
     random_post, random_post, random_collect,  random_accept, random_accept, random_eoi,
-    random_eoi,  random_tpr,  random_self_ipi, random_enable, random_esr,    random_lvt_error,
+    random_eoi,  random_tpr,  random_self_ipi, random_self_ipi_at_once,
+    random_enable, random_esr, random_lvt_error,
 };
 
 static void write_lvt_timer(void)
