@@ -172,8 +172,8 @@ static inline bool is_group_empty(const ept_entry *group)
     return all == 0;
 }
 
-/* The first entry from `i` on that is not 0, EPT_ENTRIES: there is none. Tables are mostly empty, and
- * whoever goes over one looks at a group at a time. */
+/* The first entry from `i` on that is not 0, EPT_ENTRIES: there is none. Tables are mostly empty,
+ * and whoever goes over one looks at a group at a time. */
 static unsigned next_used(const ept_entry *table, unsigned i)
 {
     for (; i < EPT_ENTRIES; i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the shortest way of an exit reads and writes of the current VMCS, inline. Every processor has
- * these fields, and at an exit a VMCS is current: the access cannot fail (SDM 30.3). */
+/* What the shortest way of an exit reads and writes of the current VMCS, inline. Every processor
+ * has these fields, and at an exit a VMCS is current: the access cannot fail (SDM 30.3). */
 #ifndef VMX_EXIT_PATH_H
 #define VMX_EXIT_PATH_H
 
@@ -33,11 +33,11 @@ static inline bool vmx_in_64bit_kernel(void)
            (vmx_field(VMCS_GUEST_CS_ACCESS) & ACCESS_L);
 }
 
-/* From on_exit, as its last word: goes on with handler(vcpu, a, b), and no value of the guest is left
- * in a register. A way of an exit that neither jumps nor looks up memory by such a value may do
- * without it (contract 6 of docs/design.md). */
+/* From on_exit, as its last word: goes on with handler(vcpu, a, b), and no value of the guest is
+ * left in a register (enter.asm). A way of an exit that neither jumps nor looks up memory by such a
+ * value may do without it (contract 6 of docs/design.md). */
 typedef void vmx_handler(struct vmx_vcpu *vcpu, uint32_t a, uint32_t b);
-void vmx_forget(struct vmx_vcpu *vcpu, uint32_t a, uint32_t b, vmx_handler *handler); /* enter.asm */
+void vmx_forget(struct vmx_vcpu *vcpu, uint32_t a, uint32_t b, vmx_handler *handler);
 
 /* RIP over the instruction that exited. False where that is not all, as it seldom is not:
  * vmx_skip_rest must follow. */

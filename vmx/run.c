@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Stays of a guest: what is done before an entry, and what the VMCS says about an exit (SDM 26, 27).
+/* Stays of a guest: what is done before an entry, what the VMCS says about an exit (SDM 26, 27).
  * Only the fields that an exit reason defines are read: on hardware each VMREAD has its price. */
+#include "kernel/lib/hot_path.h"
+
 #include <linux/errno.h>
 
 #include "kernel/lib/format.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The one public face of vmx/: everything above it that runs guests includes this header and none
- * other of the folder (vmx/ept.h comes with it; the way of an exit also has vmx/exit_path.h). Down: enter a guest; back: one decoded exit.
- * Nothing here knows a device, a hypercall or the scheduler. Source of truth: Intel SDM Vol. 3C,
- * chapters 23 to 30, in the classic numbering. */
+ * other of the folder (vmx/ept.h comes with it; the way of an exit also has vmx/exit_path.h). Down:
+ * enter a guest; back: one decoded exit. Nothing here knows a device, a hypercall or the scheduler.
+ * Source of truth: Intel SDM Vol. 3C, chapters 23 to 30, in the classic numbering. */
 #ifndef VMX_VMX_H
 #define VMX_VMX_H
 
@@ -177,8 +177,9 @@ enum vmx_exit_reason {
 #define INFO_TYPE_SHIFT 8
 #define INFO_TYPE(info) ((enum event_type)((info) >> INFO_TYPE_SHIFT & 7))
 #define INFO_ERROR_CODE BIT(11)
-#define INFO_NMI_UNBLOCKED BIT(12) /* by an IRET that did not come to its end; also an EPT violation's
-                                      qualification. Undefined in IDT-vectoring information */
+#define INFO_NMI_UNBLOCKED BIT(12) /* by an IRET that did not come to its end; also in an EPT
+                                      violation's qualification. Undefined in IDT-vectoring
+                                      information */
 #define INFO_VALID      BIT(31)
 
 enum event_type {
@@ -208,8 +209,8 @@ struct vm_exit {
     uint32_t instruction_info;  /* SDM 27.2.5, where the reason defines it */
 };
 
-/* Enters the bound guest. Each exit calls vcpu->on_exit(vcpu), which may look at it by vmx_exit_read
- * or vmx/exit_path.h; when that returns, vmx_run returns 0. A VMLAUNCH or VMRESUME that fails (SDM
+/* Enters the bound guest. Each exit calls vcpu->on_exit(vcpu), which may look at it by
+ * vmx_exit_read or vmx/exit_path.h; when that returns, vmx_run returns 0. A VMLAUNCH or VMRESUME that fails (SDM
  * 30.2) returns -EIO with `error`: the VM-instruction error by number and name. A failed entry (bit
  * 31) is an exit with entry_failed. Interrupts are off all the time. */
 MUST_CHECK int vmx_run(struct vmx_vcpu *vcpu, char error[VMX_ERROR_MAX]);

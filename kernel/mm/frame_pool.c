@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A pool is two counts, held against the allocator's: what is reserved there and what was taken. A
  * frame that comes back is reserved again, so the sum of both stays what it was made with. Single
- * pages come out of a small stock that was taken together: mostly one is had without the allocator. */
+ * pages come out of a small stock that was taken together: mostly without the allocator. */
 #include "kernel/lib/hot_path.h"
 
 #include "kernel/mm/frame_pool.h"

@@ -10,7 +10,7 @@
 struct frame_pool {
     uint64_t reserved; /* 4 KiB frames that may still be taken */
     uint64_t taken;    /* that are in use now */
-    uint64_t stock;    /* of the reserved: single frames taken already, from `next` on, not zeroed */
+    uint64_t stock;    /* of the reserved: so many lie ready from `next` on, not zeroed */
     hpa_t next;
 };
 

@@ -319,7 +319,7 @@ static void finish(struct vcpu *vcpu, uint32_t reason, enum exit_action action)
     }
 }
 
-/* ---- The way of an exit ----------------------------------------------------------------------- */
+/* ---- The way of an exit ---------------------------------------------------------------------- */
 
 static struct vcpu *vcpu_of(struct vmx_vcpu *v)
 {
@@ -379,8 +379,8 @@ static void skip_rest_and_go_on(struct vmx_vcpu *v, uint32_t kind, uint32_t tsc)
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-/* In again at once, unless there is something to do before or somebody waits. `deep`: behind a call,
- * for which registers were saved. */
+/* In again at once, unless there is something to do before or somebody waits. `deep`: behind a
+ * call, for which registers were saved. */
 static ALWAYS_INLINE void go_on(struct vcpu *vcpu, uint32_t kind, uint32_t tsc, bool deep)
 {
     uint32_t now = rdtsc_low();

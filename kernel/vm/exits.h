@@ -7,7 +7,7 @@
 
 /* Before a stay in the guest: sets vmx.on_exit. What stands there decides over an exit, changes the
  * guest's state accordingly and records what it cost; then it enters the guest again, or, where the
- * scheduler is to look first, returns. Exits are watched, or not any more, from the next stay on. */
+ * scheduler is to look first, returns. Exits are watched, or no longer, from the next stay on. */
 void exit_choose(struct vcpu *vcpu);
 
 /* What a handler decided: the last words of the exit's log line. */

@@ -115,7 +115,8 @@ static uint8_t page_access(const struct guest_memory *m, uint64_t guest)
 /* Brings the page of RAM with `guest` in with its `access`, unless it is there, and returns where
  * that byte is. The page is cleared under the lock: outside it would be taken twice, and cores that
  * meet at one page would clear two. */
-static inline __attribute__((always_inline)) hpa_t touch(struct guest_memory *m, uint64_t guest, uint8_t access)
+static inline __attribute__((always_inline)) hpa_t touch(struct guest_memory *m, uint64_t guest,
+                                                         uint8_t access)
 {
     hpa_t host;
     spin_lock(&m->lock);

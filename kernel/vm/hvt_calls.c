@@ -218,7 +218,8 @@ static enum exit_action no_device(const struct call *call, enum device_kind kind
 }
 
 /* Solo5 looks at the device first, then at the place on it, then at the address. */
-static inline enum exit_action block(const struct call *call, struct hvt_block *arguments, bool write)
+static inline enum exit_action block(const struct call *call, struct hvt_block *arguments,
+                                     bool write)
 {
     struct vm *vm = call->vcpu->vm;
     struct device *device = find(vm, arguments->handle, DEVICE_BLOCK);

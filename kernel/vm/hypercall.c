@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The calls of include/atoll/abi.h. Every address goes through the one door to guest memory. */
+#include "kernel/lib/hot_path.h"
+
 #include <atoll/abi.h>
 #include <linux/errno.h>
 #include <string.h>

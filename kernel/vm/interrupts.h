@@ -25,9 +25,9 @@ void interrupts_collect(struct vcpu *vcpu);
 /* The same: its timer, if it is due. */
 void interrupts_run_timer(struct vcpu *vcpu);
 
-/* WRMSR of the self-IPI register where nothing stands in the way: it goes in at the next entry. False,
- * and nothing was done: it must go through the registers. The instruction will have been skipped, so
- * a shadow does not count. */
+/* WRMSR of the self-IPI register where nothing stands in the way: it goes in at the next entry.
+ * False, and nothing was done: it must go through the registers. The instruction will have been
+ * skipped by then, so a shadow does not count. */
 MUST_CHECK bool interrupts_self(struct vcpu *vcpu, uint64_t vector);
 
 /* Before an entry of the bound vCPU with vmx.attention: what can be delivered is injected, for the

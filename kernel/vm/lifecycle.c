@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a vCPU: the table, and the names of its rows and columns. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/vm/lifecycle.h"
 
 #include <linux/errno.h>

@@ -2,6 +2,8 @@
 /* Links: found by name when guests are created, entered at each start, left at each end. What peers
  * see of one another is kept under the link's lock, and so is ringing: behind links_leave no
  * interrupt is posted to the VM any more. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/vm/link.h"
 
 #include <linux/errno.h>

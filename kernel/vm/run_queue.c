@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A core's run queue: a ring of buckets of virtual time that starts REACH_SLICES behind the
  * queue's. What is queued lies within one turn of it, so a bucket's index says its place. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/vm/run_queue.h"
 
 #include <string.h>

@@ -2,6 +2,8 @@
 /* One loop a core: requests, timers, the next vCPU, its slice, its exits. There is no stack a vCPU:
  * one that waits is a record in a queue. The host takes interrupts only while it is idle here. No
  * lock is taken on the way of an exit but that of a mailbox in which something lies. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/vm/sched_core.h"
 
 #include <linux/errno.h>

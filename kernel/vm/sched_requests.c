@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What cores ask of each other about vCPUs: a mailbox for each core, in which a vCPU with requests
  * lies at most once. Only the core that has a vCPU serves them. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/cpu/apic.h"
 #include "kernel/panic.h"
 #include "kernel/vm/hvt.h"

@@ -2,6 +2,8 @@
 /* Who runs where. A core that has more vCPUs than it can run gives some away: to an idle core, or
  * to one that is ahead in virtual time, so that shares hold over all cores. Only the giver touches
  * the vCPU until the other one finds it in its mailbox: the VMCS is cleared where it is loaded. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/vm/sched_core.h"
 #include "kernel/vm/trace.h"
 

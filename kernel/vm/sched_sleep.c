@@ -2,6 +2,8 @@
 /* Waiting and waking: for an interrupt, for a time, for a frame, for the next period of a cap. A
  * sleeping vCPU is at most one armed timer of its core; it costs nothing until that fires or a
  * request comes. */
+#include "kernel/lib/hot_path.h"
+
 #include <linux/errno.h>
 
 #include "kernel/vm/console.h"

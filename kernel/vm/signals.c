@@ -78,8 +78,8 @@ void signals_exited(void)
     atomic_store_explicit(&exited, true, memory_order_relaxed);
 }
 
-/* In root operation the core takes an NMI itself and blocks an INIT (SDM 25.2), which Bochs 2.7 then
- * drops. The guest that asked is to see an exit: sent until there is one. */
+/* In root operation the core takes an NMI itself and blocks an INIT (SDM 25.2), which Bochs 2.7
+ * then drops. The guest that asked is to see an exit: sent until there is one. */
 static void send_until_exit(uint32_t apic, void send(uint32_t apic_id))
 {
     atomic_store_explicit(&exited, false, memory_order_relaxed);

@@ -18,7 +18,7 @@ int64_t signals_request(uint64_t signal);
  * when there is no other core. */
 MUST_CHECK bool signals_request_restart(void);
 
-/* On the core that was hit by an INIT or NMI: it made its guest exit, so it need not be sent again. */
+/* On the core that was hit by an INIT or NMI: it made its guest exit and need not be sent again. */
 void signals_exited(void);
 
 /* Called by every core in its loop: sends what it was asked to send. */

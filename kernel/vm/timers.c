@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A core's timers in a red-black tree (libbsd's). Its keys must differ, so equal deadlines are told
  * apart by the order in which they were armed. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/vm/timers.h"
 
 static int compare(const struct timer *left, const struct timer *right)

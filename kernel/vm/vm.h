@@ -74,7 +74,7 @@ struct vm;
 
 /* One page. Only the core that has it (`cpu`) reads and writes it, but for what is atomic. */
 struct vcpu {
-    struct vmx_vcpu vmx;         /* first: see enter.asm. `attention`: interrupts are to be looked at */
+    struct vmx_vcpu vmx;         /* first: see exits.c; `attention`: to interrupts */
     struct vm *vm;
     struct stats *stats;         /* one page; NULL: compiled out */
     struct vapic apic;
@@ -83,7 +83,7 @@ struct vcpu {
     uint32_t index;              /* in its VM; its x2APIC id */
     _Atomic uint32_t cpu;        /* the core that has it */
     uint32_t stop_tsc;           /* while it runs: low half of the TSC at which its stay ends */
-    const _Atomic bool *mail_for_core; /* while it runs: does something lie in its core's mailbox? */
+    const _Atomic bool *mail_for_core; /* while it runs: does its core's mailbox hold something? */
     enum vcpu_state state;
     enum vcpu_wait wait;
     _Atomic uint32_t requests;   /* enum vcpu_request: not 0 while it is in a mailbox */

@@ -19,8 +19,9 @@ import verdict
 
 def parse(words):
     parser = argparse.ArgumentParser(prog="atoll bench", allow_abbrev=False,
-                                     usage="./atoll bench [--json FILE] [--compare FILE] [--plot OUT.png] "
-                                           "[NAME...] (more: ./atoll help bench)")
+                                     usage="./atoll bench [--json FILE] [--compare FILE] "
+                                           "[--plot OUT.png] [NAME...] "
+                                           "(more: ./atoll help bench)")
     parser.add_argument("--build", default="build", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--check", action="store_true", help="only check the command line")
     parser.add_argument("--json", metavar="FILE", help="write the rows to FILE too")

@@ -136,7 +136,8 @@ static void tables_are_counted_exactly(void **state)
                                      512 * GIB, 1023 * GIB, 1023 * GIB + PAGE_SIZE};
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(border_sizes); i++) {
-        struct guest_memory m = {.size = border_sizes[i], .low = MIN(border_sizes[i], GUEST_HOLE_START)};
+        uint64_t size = border_sizes[i];
+        struct guest_memory m = {.size = size, .low = MIN(size, GUEST_HOLE_START)};
         assert_int_equal(table_count(&m), plain_table_count(m.size));
     }
     for (size_t i = 0; i < ARRAY_SIZE(large); i++) {
