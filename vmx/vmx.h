@@ -210,9 +210,9 @@ struct vm_exit {
 };
 
 /* Enters the bound guest. Each exit calls vcpu->on_exit(vcpu), which may look at it by
- * vmx_exit_read or vmx/exit_path.h; when that returns, vmx_run returns 0. A VMLAUNCH or VMRESUME that fails (SDM
- * 30.2) returns -EIO with `error`: the VM-instruction error by number and name. A failed entry (bit
- * 31) is an exit with entry_failed. Interrupts are off all the time. */
+ * vmx_exit_read or vmx/exit_path.h; when that returns, vmx_run returns 0. A VMLAUNCH or VMRESUME
+ * that fails (SDM 30.2) returns -EIO with `error`: the VM-instruction error by number and name. A
+ * failed entry (bit 31) is an exit with entry_failed. Interrupts are off all the time. */
 MUST_CHECK int vmx_run(struct vmx_vcpu *vcpu, char error[VMX_ERROR_MAX]);
 
 /* In on_exit, as its last word: enters the guest again instead of returning. All that there was to

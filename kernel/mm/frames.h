@@ -42,8 +42,8 @@ void frames_unreserve(uint64_t count);
 MUST_CHECK int frame_alloc_reserved(unsigned order, hpa_t *frame);
 
 /* Likewise single frames, each to be freed by itself, that lie together from `first` on: as many as
- * the smallest free block has, 2^max_order at most. Returns how many, 0: there is none. They are not
- * zeroed. */
+ * the smallest free block has, 2^max_order at most. They are not zeroed. Returns how many; 0: there
+ * is none. */
 MUST_CHECK uint64_t frames_take_reserved(unsigned max_order, hpa_t *first);
 
 /* As frame_free; the frames are reserved again at once, so that nobody takes them in between. */
