@@ -23,7 +23,7 @@ class Console(SpawnBase):
     """`lines` are the whole lines so far, without terminal controls, `raw` the bytes as they
     came."""
 
-    def __init__(self, spec, scratch, timeout=60):
+    def __init__(self, spec, scratch, timeout=240):
         super().__init__(timeout=timeout)
         self.lines = []
         self.raw = b""
