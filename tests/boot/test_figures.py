@@ -14,7 +14,8 @@ import figures
 CHOSEN = [
     "shares_3_on_2", "shares_30_on_1", "shares_30_on_4", "shares_200_on_4", "shares_200_on_1",
     *(f"witness_beside_{how}" for how in figures.STORMS), "timer_wake", "doorbell_sleep",
-    "doorbell_spin", "exit_costs", "vm_memory", "frame_wake",
+    "doorbell_spin", "exit_costs", "vm_memory", "vm_create", "vm_destroy", "boot_first_guest",
+    "hvt_costs", "hvt_start", "frame_wake",
 ]
 
 
