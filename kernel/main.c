@@ -16,6 +16,7 @@
 #include "kernel/mm/memory.h"
 #include "kernel/mm/paging.h"
 #include "kernel/mm/phys.h"
+#include "kernel/mm/secret.h"
 #include "kernel/monitor/monitor.h"
 #include "kernel/monitor/terminal.h"
 #include "kernel/monitor/trace_end.h"
@@ -174,6 +175,9 @@ static void selftest(void)
     case SELFTEST_STACK:
         __asm__ volatile("1: pushq %rax; jmp 1b"); /* the guard page below ends it */
         return;
+    case SELFTEST_HOSTILE:
+        secret_plant();
+        return;
     }
 }
 
@@ -223,6 +227,8 @@ void kernel_main(uint32_t magic, uint32_t information)
         signals_enable();
     guests_create(&boot_info);
     cores_run();
+    if (options.selftest == SELFTEST_HOSTILE)
+        guests_recount();
     log_flush(); /* room for the summary, however much the guests have said */
     trace_dump_at_end(&options); /* before the last word: whoever reads that may switch off */
     summary_print();

@@ -215,6 +215,7 @@ static int read_selftest(struct options *options, struct text value)
         [SELFTEST_PANIC] = "panic",
         [SELFTEST_EXCEPTION] = "exception",
         [SELFTEST_STACK] = "stack",
+        [SELFTEST_HOSTILE] = "hostile",
     };
 
     for (size_t i = SELFTEST_PANIC; i < ARRAY_SIZE(names); i++) {
@@ -241,7 +242,8 @@ static const struct option {
                                                                       read_com},
     {"tsc",    "tsc=MHZ, 10 to 100000",                               read_tsc},
     {"slice",  "slice=US, 10 to 1000000 microseconds",                read_slice},
-    {"selftest", "selftest=panic, exception or stack",                read_selftest},
+    {"selftest", "selftest=panic, exception, stack or hostile",
+                             read_selftest},
     {"apicv",  "apicv=on or off",                                     read_apicv},
     {"tour",   "tour alone",                                          read_tour},
     {"shuffle", "shuffle alone",                                      read_shuffle},

@@ -13,7 +13,13 @@
  * a panic, so that what was said can be read. */
 enum onidle { ONIDLE_DEFAULT, ONIDLE_HALT, ONIDLE_POWEROFF, ONIDLE_REBOOT, ONIDLE_MONITOR };
 enum trace_wish { TRACE_OFF, TRACE_PORT, TRACE_FRAMED };
-enum selftest { SELFTEST_NONE, SELFTEST_PANIC, SELFTEST_EXCEPTION, SELFTEST_STACK };
+enum selftest {
+    SELFTEST_NONE,
+    SELFTEST_PANIC,
+    SELFTEST_EXCEPTION,
+    SELFTEST_STACK,
+    SELFTEST_HOSTILE,
+};
 
 struct options {
     bool log_exits;           /* log=exits: a line for each exit ... */
@@ -35,7 +41,8 @@ struct options {
     bool apicv;               /* apicv=on|off: use the processor's APIC virtualisation where it has
                                  it (default on) */
     enum selftest selftest;   /* selftest=panic|exception|stack: Atoll breaks itself once all cores
-                                 are up, to show how it reports its own bugs */
+                                 are up, to show how it reports its own bugs; hostile: it plants a
+                                 secret in all memory and recounts frames at the end */
     bool shuffle;             /* shuffle: every slice ends with a move to another core (a test) */
     bool tour;                /* tour: the host's half of the tour runs before the guests, and
                                  guests may ask for an INIT and so on (ATOLL_CALL_PROBE) */

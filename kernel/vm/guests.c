@@ -17,6 +17,8 @@
 #include "kernel/vm/start_order.h"
 #include "kernel/vm/vm.h"
 
+static uint64_t free_at_start; /* frames, with all records made and no guest started */
+
 /* Returns how many may start; `*guests` is how many modules are guests. */
 static uint32_t create_records(const struct boot_info *info, struct vm *created[],
                                uint32_t *guests)
@@ -103,10 +105,19 @@ void guests_create(const struct boot_info *info)
         return;
     }
     uint32_t count = create_records(info, plan.created, &guests);
+    free_at_start = frames_free_count();
     start_in_order(&plan, count);
+    free_at_start += BIT(plan.frames_order);
     if (frame_free(plan.frames, plan.frames_order))
         panic("the plan's frames were not ours");
     log_info("%u of %u guests created, %llu of %llu MiB free", vms_alive(), guests,
              (unsigned long long)(frames_available_count() * PAGE_SIZE / MIB),
              (unsigned long long)(free * PAGE_SIZE / MIB));
+}
+
+void guests_recount(void)
+{
+    log_info("frames: %llu free before the first start, %llu behind the last end, %llu reserved",
+             (unsigned long long)free_at_start, (unsigned long long)frames_free_count(),
+             (unsigned long long)(frames_free_count() - frames_available_count()));
 }

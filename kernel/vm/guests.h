@@ -9,4 +9,7 @@
  * with one is a line in the log, and the others start. */
 void guests_create(const struct boot_info *info);
 
+/* One line: the frames that were free before the first guest started, and those that are now. */
+void guests_recount(void);
+
 #endif
