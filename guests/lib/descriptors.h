@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define INTERRUPT_GATE 0x8e /* present, DPL 0 */
+#define GATE_DPL3      0x60
 #define TSS_AVAILABLE  0x89
 
 struct tss {

@@ -55,6 +55,12 @@ void exception_handler_set(unsigned vector, bool (*handler)(struct exception_fra
         atomic_store(&handlers[vector], handler);
 }
 
+void exception_gate_open(unsigned vector)
+{
+    if (vector < VECTORS)
+        idt[vector].type |= GATE_DPL3;
+}
+
 void exception_forget(void)
 {
     vcpu_this()->last_vector = NO_EXCEPTION;

@@ -45,6 +45,9 @@ struct exception_frame {
  * SSE registers of the interrupted code are saved. */
 void exception_handler_set(unsigned vector, bool (*handler)(struct exception_frame *frame));
 
+/* From now on CPL 3 may cause this vector by INT n. */
+void exception_gate_open(unsigned vector);
+
 /* "#UD" and the like; "interrupt" for vectors from 32. */
 const char *exception_name(int vector);
 

@@ -21,6 +21,7 @@
 #include "guests/lib/pages.h"
 #include "guests/lib/ring.h"
 #include "guests/lib/smp.h"
+#include "guests/lib/user.h"
 
 /* printf writes whole lines at once, so that a line costs one call and those of several vCPUs do
  * not mix. Handlers may use it, except that of NMI. */
