@@ -42,7 +42,14 @@ def boot(build, _):
             str(HERE / "boot")], report, signal.SIGINT
 
 
-SUITES = {"unit": unit, "fuzz": fuzz, "boot": boot}
+def hostile(build, _):
+    """The same for the hostile guests, many of them in each boot."""
+    report = build / "meson-logs/hostile.junit.xml"
+    return [sys.executable, str(HERE / "hostile/run.py"), "--build", str(build),
+            "--report", str(report)], report, signal.SIGINT
+
+
+SUITES = {"unit": unit, "fuzz": fuzz, "hostile": hostile, "boot": boot}
 FUZZ_SECONDS = 5
 
 

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""What the serial console of a boot must say: of the machine as a whole, and of each guest."""
+
+import re
+
+from table import SURVIVES
+
+KEPT = 0.9          # of the witness' due
+FRAMES_HELD = 1     # taken once, with the first vCPU: the MSR bitmap
+FRAMES_FREED = 2    # given back at the end: the VMXON region of each core
+PLANTED_MIN = 10000  # frames
+BUGS = r"stopped: (EPT_MISCONFIG|UNHANDLED_EXIT|VMFAIL|ENTRY_FAIL_\w+)"
+STAMP = r"^\[ *(\d+\.\d+)\]"
+TALLY = re.compile(r"(\w+): (\d+) of (\d+) expectations met$")
+
+
+class Guest:
+    """One way of a case: a guest of a boot."""
+
+    def __init__(self, case, way):
+        self.case = case
+        self.end = case.ends[way]
+        self.way = way
+        self.name = case.number.lower() + (f"-{way}" if len(case.ends) > 1 else "")
+
+    def line(self, folder):
+        """Its module line."""
+        case = self.case
+        arguments = f"case={case.number.lower()} n={self.way} {case.arguments}".strip()
+        vcpus = f"vcpus={case.vcpus} " if case.vcpus > 1 else ""
+        return f'{folder}/hostile.elf {self.name} mem={case.mem} {vcpus}{case.keys} ' \
+               f'cmdline="{arguments}"'
+
+
+def said(lines, name):
+    """What the guest `name` wrote on its console."""
+    prefix = re.compile(STAMP + rf" {re.escape(name)}\| (.*)$")
+    return [match[2] for line in lines if (match := prefix.match(line))]
+
+
+def stops(lines, name):
+    """(time, reason, rest) for each end of the guest `name`."""
+    pattern = re.compile(STAMP + rf" cpu\d+ {re.escape(name)}(?:\.\d+)?: stopped: (\w+)(.*)$")
+    return [(float(match[1]), match[2], match[3]) for line in lines
+            if (match := pattern.match(line))]
+
+
+def witness_rate(lines):
+    """Rounds of the witness in a second; 0 if it did not end well."""
+    for text in said(lines, "witness"):
+        if match := re.match(r"witness: (\d+) rounds, memory intact, (\d+) us$", text):
+            return int(match[1]) * 1e6 / int(match[2])
+    return 0
+
+
+def first(lines, pattern):
+    """The first match with a line that the hypervisor wrote of itself."""
+    for line in lines:
+        if match := re.match(STAMP + r" cpu\d+ " + pattern, line):
+            return match
+    return None
+
+
+def frames_problem(lines, links):
+    match = first(lines, r"atoll: frames: (\d+) free before the first start, (\d+) behind the last "
+                         r"end, (\d+) reserved$")
+    if not match:
+        return "no line with the recount of frames"
+    before, after, reserved = (int(number) for number in match.groups()[1:])
+    lost = before - after - FRAMES_HELD + FRAMES_FREED - links
+    if lost != 0 or reserved != 0:
+        return f"{lost} frames did not come back, {reserved} are reserved"
+    return None
+
+
+def boot_problems(result, boot, solo_rate):
+    """What is wrong with a boot as a whole."""
+    lines = result.lines
+    wrong = []
+    if result.complaint:
+        wrong.append(result.complaint)
+    total = len(boot.guests) + 2
+    if not result.ended or result.ended[1] != total:
+        wrong.append(f"{result.ended} guests ended, not all of {total}")
+    planted = first(lines, r"atoll: selftest=hostile: a secret lies in (\d+) free frames$")
+    if not planted or int(planted[2]) < PLANTED_MIN:
+        wrong.append("no secret was planted")
+    if problem := frames_problem(lines, boot.links):
+        wrong.append(problem)
+    if bug := first(lines, r".*" + BUGS):
+        wrong.append(f"a bug of the hypervisor: {bug[2]}")
+    rate = witness_rate(lines)
+    if rate < KEPT * boot.due() * solo_rate:
+        wrong.append(f"the witness had {rate:.0f} rounds a second, its due are "
+                     f"{boot.due() * solo_rate:.0f}")
+    wrong += witness_problems(lines, boot)
+    if "peer: all have ended" not in said(lines, "peer"):
+        wrong.append("the peer did not see the end of all")
+    return wrong
+
+
+def witness_problems(lines, boot):
+    ended = stops(lines, "witness")
+    if [stop[1:] for stop in ended] != [("GUEST_EXIT", ": status 0")]:
+        return [f"the witness ended by {ended}"]
+    late = [guest.name for guest in boot.guests
+            if any(stop[0] > ended[0][0] for stop in stops(lines, guest.name))]
+    return [f"the witness ended before {', '.join(late)}"] if late else []
+
+
+def guest_problems(lines, guest):
+    """What is wrong with one guest."""
+    wrong = [f"{guest.name}: {text}" for text in said(lines, guest.name) if "FAILURE" in text]
+    ended = stops(lines, guest.name)
+    if not ended:
+        return wrong + [f"{guest.name}: no line says how it ended"]
+    _, reason, rest = ended[-1]
+    wanted = "GUEST_EXIT" if guest.end == SURVIVES else guest.end
+    if reason != wanted or (guest.end == SURVIVES and rest != ": status 0"):
+        wrong.append(f"{guest.name}: ended by {reason}{rest}, expected {guest.end}")
+    tallies = [match for text in said(lines, guest.name) if (match := TALLY.match(text))]
+    if not tallies or tallies[-1][2] != tallies[-1][3]:
+        wrong.append(f"{guest.name}: not all that it expected was so")
+    elif guest.end == SURVIVES and tallies[-1][3] == "0":
+        wrong.append(f"{guest.name}: it expected nothing")
+    for text in said(lines, guest.name):
+        if (aim := re.search(r"aims at (0x[0-9a-f]+)$", text)) and f"gpa={aim[1]} " not in rest:
+            wrong.append(f"{guest.name}: stopped at another address than {aim[1]}:{rest}")
+    return wrong
