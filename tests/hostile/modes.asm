@@ -229,7 +229,8 @@ task_gate:
 task_return:
     mov eax, TSS1
     ltr ax
-    mov word [tss1], TSS2               ; the link to the task before
+    mov word [tss1], TSS2               ; the link to the task before, which is busy
+    mov byte [gdt + TSS2 + 5], 0x8b
     pushfd
     or dword [esp], RFLAGS_NT
     popfd
