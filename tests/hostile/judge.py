@@ -3,7 +3,7 @@
 
 import re
 
-from table import SURVIVES
+from table import REFUSED, SURVIVES
 
 KEPT = 0.9          # of the witness' due
 FRAMES_HELD = 1     # taken once, with the first vCPU: the MSR bitmap
@@ -110,6 +110,9 @@ def witness_problems(lines, boot):
 
 def guest_problems(lines, guest):
     """What is wrong with one guest."""
+    if guest.end == REFUSED:
+        refused = first(lines, rf"{guest.name}: refused: ")
+        return [] if refused else [f"{guest.name}: it was not refused"]
     wrong = [f"{guest.name}: {text}" for text in said(lines, guest.name) if "FAILURE" in text]
     ended = stops(lines, guest.name)
     if not ended:

@@ -19,6 +19,7 @@ LEAF     equ 0x40000000
 
 global run32, run16
 global cpuid32, vm_call32, pae_bad, triple32, task_jump, task_gate, task_return
+global start32, start_registers
 global cpuid16, vm_call16, triple16
 
 section .data
@@ -63,6 +64,9 @@ old_cr3:  resd 1
 routine:  resd 1
 result:   resd 1
 by_16:    resd 1
+start_registers: resd 13
+start_stack: resd 16
+.end:
 alignb 4096
 bad_pdpt: resb 32
 alignb 128
@@ -235,6 +239,29 @@ task_return:
     or dword [esp], RFLAGS_NT
     popfd
     iretd
+
+start32:
+    mov [start_registers + 0 * 4], eax
+    mov [start_registers + 1 * 4], ebx
+    mov [start_registers + 2 * 4], ecx
+    mov [start_registers + 3 * 4], edx
+    mov [start_registers + 4 * 4], esi
+    mov [start_registers + 5 * 4], edi
+    mov [start_registers + 6 * 4], ebp
+    mov [start_registers + 7 * 4], esp
+    mov eax, cr0
+    mov [start_registers + 8 * 4], eax
+    mov eax, cr3
+    mov [start_registers + 9 * 4], eax
+    mov eax, cr4
+    mov [start_registers + 10 * 4], eax
+    mov esp, start_stack.end
+    pushfd
+    pop dword [start_registers + 11 * 4]
+    mov dword [start_registers + 12 * 4], 1
+.halted:
+    hlt
+    jmp .halted
 
 bits 16
 align 16

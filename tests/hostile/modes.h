@@ -21,6 +21,13 @@ void task_jump(void);   /* JMP to a TSS */
 void task_gate(void);   /* INT by a task gate */
 void task_return(void); /* IRET with NT set */
 
+/* Where ATOLL_CALL_START_VCPU may begin: stores its registers, in this order, and halts. */
+void start32(void);
+extern volatile uint32_t start_registers[13];
+
+enum { START_EAX, START_EBX, START_ECX, START_EDX, START_ESI, START_EDI, START_EBP, START_ESP,
+       START_GENERAL, START_CR0 = START_GENERAL, START_CR3, START_CR4, START_EFLAGS, START_DONE };
+
 /* Routines for run16. */
 void cpuid16(void);
 void vm_call16(void);

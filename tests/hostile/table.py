@@ -4,13 +4,15 @@ instructions that exit, B modes, C MSRs, D ports, E memory, F events, G the APIC
 J scheduling and leaks, K faults of the host.
 
 A row says what the guest does and how it must end: it survives (status 0, with all that it
-expected), or a stop reason; several of them are the ends of its ways n=0, 1, ... A row without a
-guest is skipped, with the reason, or held by tests of other suites, which are named.
+expected), a stop reason, or REFUSED, if it never starts; several of them are the ends of its ways
+n=0, 1, ... A row without a guest is skipped, with the reason, or held by tests of other suites, which
+are named.
 """
 
 import dataclasses
 
 SURVIVES = "survives"
+REFUSED = "REFUSED"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Case:
     options: str = ""
     model: str = ""
     boot: str = ""
-    links: int = 0
+    links: int = 0      # frames that its links hold for ever
+    toll: float = 1     # the part of its due that the options leave to the witness
     skip: str = ""
     elsewhere: tuple = ()
 
@@ -62,7 +65,7 @@ CASES = [
     guest("A11", "INVD and WBINVD"),
     guest("A12", "HLT with interrupts off", "HALTED_FOREVER"),
     guest("A13", "MONITOR, MWAIT and their like"),
-    guest("A14", "PAUSE for ever", "OPERATOR"),
+    guest("A14", "PAUSE for ever", "OPERATOR", boot="loops"),
     guest("A15", "RDPMC"),
     guest("A16", "RDTSC, RDTSCP: time and TSC_AUX"),
     guest("A17", "RSM"),
@@ -126,7 +129,7 @@ CASES = [
     guest("E02", "a write across the end of RAM", EPT, EPT),
     guest("E03", "a write to what EPT has read-only", EPT, EPT),
     guest("E04", "execution of what EPT has as data", EPT, EPT),
-    guest("E05", "page tables outside RAM and in read-only pages", EPT, EPT),
+    guest("E05", "page tables outside RAM", EPT),
     guest("E06", "reserved bits in page tables"),
     guest("E07", "recursive page tables and aliases"),
     guest("E08", "accesses across pages", mem="8M"),
@@ -143,7 +146,7 @@ CASES = [
     skip("E16", "cache types on shared pages", "the emulators have no caches"),
 
     guest("F01", "triple faults in 64-bit, 32-bit and real mode", *["TRIPLE_FAULT"] * 5),
-    guest("F02", "a #DB whose delivery causes the next one", "OPERATOR"),
+    guest("F02", "a #DB whose delivery causes the next one", "OPERATOR", boot="loops"),
     elsewhere("F03", "a #AC whose delivery causes the next one: the exit by #AC is what breaks it",
               "tests/boot/test_demos.py::test_tour"),
     guest("F04", "all vectors by INT n, INT3, INT1, INTO"),
@@ -172,4 +175,84 @@ CASES = [
     elsewhere("F23", "reserved vectors by INT n: with F04", "tests/hostile/f04.c::vector"),
     elsewhere("F24", "undefined bits of what an exit interrupted",
               "tests/unit/test_injection.c::main"),
+
+    elsewhere("G01", "the xAPIC page: with E01", "tests/hostile/e01.c::0xfee00300"),
+    guest("G02", "the ICR with all modes, shorthands, destinations"),
+    guest("G03", "vectors below 16"),
+    guest("G04", "the APIC's timer with odd divisors and counts"),
+    guest("G05", "TSC deadlines in the past, now and never"),
+    guest("G06", "EOI with nothing in service, TPR storms"),
+    skip("G07", "the I/O APIC", "there is none; its page is not mapped (E01)"),
+    skip("G08", "HPET and PIT channels", "there are none; their page and ports are empty (E01, D06)"),
+    guest("G09", "a storm of doorbells", SURVIVES, SURVIVES, keys="link=storm", links=2),
+    guest("G10", "a storm of IPIs", vcpus=2),
+    guest("G11", "all vectors pending at once", options="apicv=off"),
+
+    guest("H01", "addresses and lengths at the edges", keys="link=edge", links=2),
+    guest("H02", "replies across the end of RAM and into text"),
+    elsewhere("H03", "a frame that changes while it is sent: arguments are in registers",
+              "tests/unit/test_switch.c::main"),
+    guest("H04", "replies onto its own stack, IDT, page tables"),
+    guest("H05", "numbers of links, devices, VMs that are not its own"),
+    elsewhere("H06", "shares that are taken back: links stay, peers come and go",
+              "tests/boot/test_links.py::test_death_and_return"),
+    elsewhere("H07", "a read-only share that is written",
+              "tests/boot/test_links.py::test_read_only_peer_that_writes"),
+    elsewhere("H08", "a guest that dies while others have its pages",
+              "tests/boot/test_links.py::test_death_and_return"),
+    guest("H09", "the largest requests in a loop", keys="link=large", links=2),
+    guest("H10", "replies into poisoned buffers", keys="control link=poison", links=2),
+    guest("H11", "a flood of calls", vcpus=2),
+    elsewhere("H12", "Solo5: what is no call", "tests/boot/test_hvt.py::test_misuse"),
+    elsewhere("H13", "Solo5: disks", "tests/boot/test_hvt.py::test_block",
+              "tests/boot/test_hvt.py::test_pointers"),
+    elsewhere("H14", "Solo5: networks and poll", "tests/boot/test_hvt.py::test_net",
+              "tests/boot/test_hvt.py::test_poll"),
+    elsewhere("H15", "Solo5: its own tests", "tests/boot/test_hvt.py::test_verdicts"),
+    elsewhere("H16", "a message ring with a hostile end", "tests/unit/test_ring.c::main"),
+
+    *(skip(f"I{number:02}", statement, "there is no virtio device") for number, statement in
+      enumerate(("a sweep of the registers", "steps in the wrong order", "queues at bad addresses",
+                 "loops of descriptors", "indirect descriptors", "lengths that overflow",
+                 "an index that jumps", "descriptors that change meanwhile",
+                 "a reset while a request is under way", "block requests", "network headers",
+                 "random numbers and consoles", "interrupts never acknowledged"), 1)),
+
+    guest("J01", "SIPIs and starts of vCPUs that run, stop or are not there", vcpus=2),
+    guest("J02", "an end while other vCPUs compute, call, sleep, halt, touch",
+          *[SURVIVES] * 6, vcpus=2, boot="ends"),
+    guest("J03", "all vCPUs in a loop with interrupts off", "OPERATOR", vcpus=2, boot="loops"),
+    guest("J04", "storms of exits of twelve kinds", *[SURVIVES] * 12, boot="storms"),
+    skip("J05", "split locks and cache flushes", "the emulators have neither buses nor caches"),
+    elsewhere("J06", "a thousand starts and ends",
+              "tests/boot/test_lifecycle.py::test_thousand_starts_and_stops",
+              "tests/boot/test_lifecycle.py::test_stop_at_any_moment"),
+    guest("J07", "more memory than there is", REFUSED, mem="2G"),
+    skip("J08", "a crash during a clone or a snapshot", "there are none"),
+    guest("J09", "FPU, SSE, AVX patterns of three guests in three lives", *[SURVIVES] * 3,
+          keys="control restart=always,limit=2,backoff=0"),
+    guest("J10", "debug registers, CR2, XCR0, bases of three guests in three lives",
+          *[SURVIVES] * 3, keys="control restart=always,limit=2,backoff=0"),
+    guest("J11", "the registers with which a vCPU starts", vcpus=2),
+    guest("J12", "time across moves of two vCPUs", vcpus=2, options="shuffle",
+          toll=0.8),
+    skip("J13", "what siblings of a clone share", "there are no clones"),
+    elsewhere("J14", "hostile images", "tests/boot/test_modules.py::test_bad_image",
+              "tests/unit/test_elf_image.c::main", "tests/boot/test_hvt.py::test_refused_images"),
+    elsewhere("J15", "hostile command lines", "tests/unit/test_module_line.c::main",
+              "tests/boot/test_config.py::test_bad_lines"),
+    skip("J16", "two guests on siblings of a core",
+         "Atoll does not tell siblings apart: run it with SMT off; no emulator shows what leaks"),
+
+    skip("K01", "an exception in the handler of an exit",
+         "any exception of the host is a panic, on purpose; there is no hook for one in a handler"),
+    elsewhere("K02", "an overflow of the host's stack", "tests/boot/test_log.py::test_panic"),
+    elsewhere("K03", "NMIs at any moment of an exit", "tests/boot/test_guests.py::test_nmis_keep_coming",
+              "tests/boot/test_interrupts.py::test_nmis_are_blocked_by_vcpu"),
+    skip("K04", "a timer interrupt that is lost", "there is no hook that takes one away"),
+    elsewhere("K05", "no memory at any place of an allocation", "tests/unit/test_frame_pool.c::main",
+              "tests/unit/test_guest_memory.c::main", "tests/unit/test_sched.c::main"),
+    elsewhere("K06", "damaged host state in the VMCS", "tests/unit/test_audit.c::host_state"),
+    skip("K07", "bits that flip in EPT and in records", "nothing checks them at run time"),
+    skip("K08", "a power cut", "nothing is kept between boots"),
 ]
