@@ -47,7 +47,8 @@ void expect_no_msrs(const uint32_t *msrs, size_t count);
  * 2^47; it must lie above 4 GiB. For both halves of memory's end. */
 void map_far(uint64_t address);
 
-/* Pseudo-random numbers, the same in each run. */
+/* Pseudo-random numbers, the same in each run; another seed, other numbers. */
 uint64_t random_next(void);
+void random_seed(uint64_t seed);
 
 #endif

@@ -138,10 +138,16 @@ void map_far(uint64_t address)
     write_cr3(read_cr3());
 }
 
+static uint64_t random_state; /* of splitmix64 */
+
+void random_seed(uint64_t seed)
+{
+    random_state = seed << 32;
+}
+
 uint64_t random_next(void)
 {
-    static uint64_t state = 0x9e3779b97f4a7c15u; /* splitmix64 */
-    uint64_t x = state += 0x9e3779b97f4a7c15u;
+    uint64_t x = random_state += 0x9e3779b97f4a7c15u;
 
     x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
     x = (x ^ x >> 27) * 0x94d049bb133111ebu;

@@ -43,8 +43,8 @@ class Boot:
 
     def __init__(self, name, cases):
         self.name = name
-        self.cases = cases
-        self.guests = [judge.Guest(case, way) for case in cases for way in range(len(case.ends))]
+        self.guests = [judge.Guest(case, way) for case, ways in cases for way in ways]
+        cases = self.cases = [case for case, _ in cases]
         self.links = sum(case.links for case in cases)
 
     def lines(self, build):
@@ -89,14 +89,18 @@ def packed(cases):
     for (name, *_), members in groups.items():
         chunk, weight = [], 0
         for case in members:
-            vcpus = case.vcpus * len(case.ends)
-            if chunk and weight + vcpus > GUESTS_MAX:
-                boots.append(chunk)
-                chunk, weight = [], 0
-            chunk.append(case)
-            weight += vcpus
+            ways = range(len(case.ends))
+            while ways:
+                part, ways = ways[:GUESTS_MAX // case.vcpus], ways[GUESTS_MAX // case.vcpus:]
+                if chunk and weight + case.vcpus * len(part) > GUESTS_MAX:
+                    boots.append(chunk)
+                    chunk, weight = [], 0
+                chunk.append((case, part))
+                weight += case.vcpus * len(part)
         boots.append(chunk)
-    return [Boot(f"{chunk[0].number}-{chunk[-1].number}", chunk) for chunk in boots]
+    names = [f"{chunk[0][0].number}-{chunk[-1][0].number}" for chunk in boots]
+    return [Boot(f"{name}-{i}" if names.count(name) > 1 else name, chunk)
+            for i, (name, chunk) in enumerate(zip(names, boots))]
 
 
 def defined(test):
@@ -182,6 +186,8 @@ def main():
     parser.add_argument("--report", required=True, type=pathlib.Path, metavar="FILE")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)),
                         help="emulators at once")
+    parser.add_argument("--seeds", type=int, default=table.SEEDS, metavar="N",
+                        help="random guests (default %(default)s)")
     parser.add_argument("--list", action="store_true", help="print the table")
     parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="only these (B: all of B)")
     arguments = parser.parse_args()
@@ -193,7 +199,7 @@ def main():
     if wrong := problems_of_table():
         print("\n".join(wrong))
         return 1
-    wanted = [case for case in table.CASES if case.ends and
+    wanted = [case for case in table.with_seeds(arguments.seeds) if case.ends and
               (not arguments.numbers or
                any(case.number.startswith(number.upper()) for number in arguments.numbers))]
     verdicts = judged(packed(wanted), arguments.build.resolve(), arguments.jobs)

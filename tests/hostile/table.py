@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """All cases of the hostile suite, one row each, by the numbers of the list they come from: A are
 instructions that exit, B modes, C MSRs, D ports, E memory, F events, G the APIC, H calls, I virtio,
-J scheduling and leaks, K faults of the host.
+J scheduling and leaks, K faults of the host, M random guests.
 
 A row says what the guest does and how it must end: it survives (status 0, with all that it
-expected), a stop reason, or REFUSED, if it never starts; several of them are the ends of its ways
+expected), a stop reason, ANY of them, or REFUSED, if it never starts; several of them are the ends of its ways
 n=0, 1, ... A row without a guest is skipped, with the reason, or held by tests of other suites, which
 are named.
 """
@@ -13,6 +13,8 @@ import dataclasses
 
 SURVIVES = "survives"
 REFUSED = "REFUSED"
+ANY = "any"    # that is no bug of the hypervisor
+SEEDS = 12     # of random guests, by default
 
 
 @dataclasses.dataclass(frozen=True)
@@ -255,4 +257,12 @@ CASES = [
     elsewhere("K06", "damaged host state in the VMCS", "tests/unit/test_audit.c::host_state"),
     skip("K07", "bits that flip in EPT and in records", "nothing checks them at run time"),
     skip("K08", "a power cut", "nothing is kept between boots"),
+
+    guest("M01", "random instructions, a seed each", *[ANY] * SEEDS, boot="random"),
 ]
+
+
+def with_seeds(count):
+    """The table with `count` random guests."""
+    return [dataclasses.replace(case, ends=(ANY,) * count) if ANY in case.ends else case
+            for case in CASES]
