@@ -27,11 +27,12 @@ def unit(build, _):
             "--print-errorlogs"], build / "meson-logs/testlog.junit.xml", signal.SIGTERM
 
 
-def fuzz(build, seconds):
+def fuzz(build, arguments):
     """The same for the fuzz targets, each for so many seconds."""
     report = build / "meson-logs/fuzz.junit.xml"
     return [sys.executable, str(HERE / "fuzz/run.py"), "--build", str(build),
-            "--report", str(report), "--time", str(seconds)], report, signal.SIGINT
+            "--report", str(report), "--time", str(arguments.time or FUZZ_SECONDS)], report, \
+        signal.SIGINT
 
 
 def boot(build, _):
@@ -42,11 +43,12 @@ def boot(build, _):
             str(HERE / "boot")], report, signal.SIGINT
 
 
-def hostile(build, _):
+def hostile(build, arguments):
     """The same for the hostile guests, many of them in each boot."""
     report = build / "meson-logs/hostile.junit.xml"
+    seeds = ["--seeds", str(arguments.seeds)] if arguments.seeds else []
     return [sys.executable, str(HERE / "hostile/run.py"), "--build", str(build),
-            "--report", str(report)], report, signal.SIGINT
+            "--report", str(report), *seeds], report, signal.SIGINT
 
 
 SUITES = {"unit": unit, "fuzz": fuzz, "hostile": hostile, "boot": boot}
@@ -72,9 +74,16 @@ def whole_seconds(text):
     return int(text)
 
 
-def run(name, build, seconds):
+def whole_seeds(text):
+    """The argument of --seeds."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 10**5:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of guests from 1 to 100000")
+    return int(text)
+
+
+def run(name, build, arguments):
     """Runs a suite; returns how many of its tests passed and failed."""
-    command, report, end_by = SUITES[name](build, seconds)
+    command, report, end_by = SUITES[name](build, arguments)
     report.unlink(missing_ok=True)
     print(f"== {name}", flush=True)
     environment = dict(os.environ, ATOLL_BUILD=str(build))
@@ -97,6 +106,8 @@ def main():
     parser.add_argument("--check", action="store_true", help="only check the command line")
     parser.add_argument("--time", type=whole_seconds, metavar="S",
                         help=f"for each fuzz target (default {FUZZ_SECONDS})")
+    parser.add_argument("--seeds", type=whole_seeds, metavar="N",
+                        help="random guests of the suite hostile")
     parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {', '.join(SUITES)}")
     arguments = parser.parse_args()
     for name in arguments.suites:
@@ -104,11 +115,13 @@ def main():
             parser.error(f"no suite {name}: there are {', '.join(SUITES)}")
     if arguments.time and arguments.suites and "fuzz" not in arguments.suites:
         parser.error("--time is for the suite fuzz")
+    if arguments.seeds and arguments.suites and "hostile" not in arguments.suites:
+        parser.error("--seeds is for the suite hostile")
     if arguments.check:
         return 0
     try:
         signals.unwind()
-        results = [run(name, arguments.build.resolve(), arguments.time or FUZZ_SECONDS)
+        results = [run(name, arguments.build.resolve(), arguments)
                    for name in arguments.suites or SUITES]
     except KeyboardInterrupt:
         print("\natoll test: interrupted", file=sys.stderr)

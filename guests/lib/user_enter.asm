@@ -1,5 +1,5 @@
 ; SPDX-License-Identifier: MIT
-; The two ends of user_run (user.c): into CPL 3 by an IRET, and where its handler sends the vCPU back.
+; The two ends of user_run (user.c): into CPL 3 by an IRET, and where its handler sends the vCPU.
 
 USER_DATA   equ 0x23                    ; of the GDT in start.asm
 USER_CODE   equ 0x2b

@@ -12,7 +12,8 @@
 static int64_t call(uint64_t number, const uint64_t with[5])
 {
     uint64_t rdi = with[0], rsi = with[1], rdx = with[2], rbx = 0x1122334455667788, rcx = ~0ull;
-    register uint64_t r8 __asm__("r8") = with[4], r9 __asm__("r9") = 9, r10 __asm__("r10") = with[3];
+    register uint64_t r8 __asm__("r8") = with[4], r9 __asm__("r9") = 9;
+    register uint64_t r10 __asm__("r10") = with[3];
     register uint64_t r11 __asm__("r11") = 11, r12 __asm__("r12") = 12, r15 __asm__("r15") = 15;
     int64_t rax = (int64_t)number;
 

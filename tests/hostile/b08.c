@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* B08: breakpoints on addresses of the host, all enabled, and then many exits. Expected: no #DB for
- * anybody, and the debug registers keep what they were given. */
+/* B08: breakpoints on addresses of the host, all enabled, and then many exits. Expected: no #DB
+ * for anybody, and the debug registers keep what they were given. */
 #include "tests/hostile/hostile.h"
 
 #define DR7_ALL  0x3ffu /* local and global, all four; LE, GE */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* B11: PAE paging whose PDPTEs have reserved bits set. Expected: #GP in the guest, no failed entry. */
+/* B11: PAE paging whose PDPTEs have reserved bits set. Expected: #GP in the guest, no failed
+ * entry. */
 #include "tests/hostile/hostile.h"
 #include "tests/hostile/modes.h"
 

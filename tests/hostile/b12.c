@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* B12: from long mode by 32-bit code without paging to 16-bit code, real mode with a base that only
- * protected mode gives, and back, 300 times, with an exit in each. Expected: all of it works, and
- * calls are refused there. */
+/* B12: from long mode by 32-bit code without paging to 16-bit code, real mode with a base that
+ * only protected mode gives, and back, 300 times, with an exit in each. Expected: all of it works,
+ * and calls are refused there. */
 #include "tests/hostile/hostile.h"
 #include "tests/hostile/modes.h"
 

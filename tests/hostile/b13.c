@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* B13: data segments of odd kinds (expand-down, limit 0, 16-bit, conforming and readable code, base
- * beyond RAM), and exits with them loaded. Expected: no failed entry, and they stay as loaded. */
+/* B13: data segments of odd kinds (expand-down, limit 0, 16-bit, conforming and readable code,
+ * base beyond RAM), and exits with them loaded. Expected: no failed entry, and they stay as
+ * loaded. */
 #include "tests/hostile/hostile.h"
 
 #include "guests/lib/descriptors.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* C01: RDMSR of all numbers of the usual ranges and of samples beyond. Expected: #GP but for a short
- * list, and no value of the host. */
+/* C01: RDMSR of all numbers of the usual ranges and of samples beyond. Expected: #GP but for a
+ * short list, and no value of the host. */
 #include "tests/hostile/hostile.h"
 
 static bool is_open(uint32_t msr)

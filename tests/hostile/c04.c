@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* C04: IA32_APIC_BASE moved onto RAM, onto a host's address, disabled, back to xAPIC. Expected: #GP
- * for each change, and the value as it was. */
+/* C04: IA32_APIC_BASE moved onto RAM, onto a host's address, disabled, back to xAPIC. Expected:
+ * #GP for each change, and the value as it was. */
 #include "tests/hostile/hostile.h"
 
 #define MSR_APIC_BASE 0x1bu

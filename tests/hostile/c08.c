@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* C08: TSC, TSC_ADJUST and TSC_DEADLINE. Expected: #GP for the first two, any deadline is taken, and
- * time goes on. */
+/* C08: TSC, TSC_ADJUST and TSC_DEADLINE. Expected: #GP for the first two, any deadline is taken,
+ * and time goes on. */
 #include "tests/hostile/hostile.h"
 
 #define MSR_TSC        0x10u

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* C17: patterns in the MSRs that the guest reaches without an exit, across slices and moves beside
- * others that do the same (n= tells them apart). Expected: each keeps its own, and finds no other's
- * at the start. */
+ * others that do the same (n= tells them apart). Expected: each keeps its own, and finds no
+ * other's at the start. */
 #include "tests/hostile/hostile.h"
 
 static const uint32_t msrs[] = {0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084, 0xc0000102,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* D03: ACPI power management: sleep types of S3 and S5 with SLP_EN at the usual ports. Expected: no
- * effect, the machine stays on. */
+/* D03: ACPI power management: sleep types of S3 and S5 with SLP_EN at the usual ports. Expected:
+ * no effect, the machine stays on. */
 #include "tests/hostile/hostile.h"
 
 CASE(d03)

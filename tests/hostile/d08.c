@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* D08: REP INS and OUTS with 2^63 elements, backwards, over FS, at addresses that are none. Expected:
- * #GP at once, with all registers as they were. */
+/* D08: REP INS and OUTS with 2^63 elements, backwards, over FS, at addresses that are none.
+ * Expected: #GP at once, with all registers as they were. */
 #include "tests/hostile/hostile.h"
 
 static uint8_t bytes[64];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* D11: a flood of console lines: forged ones of the hypervisor and of others, escape sequences, NULs,
- * no newline. Expected: each byte behind the guest's own name, escaped, and few enough. */
+/* D11: a flood of console lines: forged ones of the hypervisor and of others, escape sequences,
+ * NULs, no newline. Expected: each byte behind the guest's own name, escaped, and few enough. */
 #include "tests/hostile/hostile.h"
 
 static const char *const forged[] = {

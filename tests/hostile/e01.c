@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* E01: a read, write or call at the edges of RAM, in the hole below 4 GiB and at the top of physical
- * memory. Expected: EPT_VIOLATION that names the address, and no mapping appears. */
+/* E01: a read, write or call at the edges of RAM, in the hole below 4 GiB and at the top of
+ * physical memory. Expected: EPT_VIOLATION that names the address, and no mapping appears. */
 #include "tests/hostile/hostile.h"
 
 #define READ    0

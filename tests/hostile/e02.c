@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* E02: a write that begins in the last bytes of RAM and ends behind it. Expected: EPT_VIOLATION. */
+/* E02: a write that begins in the last bytes of RAM and ends behind it. Expected: EPT_VIOLATION.
+ * */
 #include "tests/hostile/hostile.h"
 
 CASE(e02)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* E03: a write to the guest's own text, which only EPT forbids (its own tables allow it). Expected:
- * EPT_VIOLATION; n=1: to its constants. */
+/* E03: a write to the guest's own text, which only EPT forbids (its own tables allow it).
+ * Expected: EPT_VIOLATION; n=1: to its constants. */
 #include "tests/hostile/hostile.h"
 
 extern char text_start[], rodata_start[]; /* guest.ld */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* E06: entries with reserved bits: physical addresses too large, PS in the PML4. Expected: #PF with
- * RSVD in the guest only. */
+/* E06: entries with reserved bits: physical addresses too large, PS in the PML4. Expected: #PF
+ * with RSVD in the guest only. */
 #include "tests/hostile/hostile.h"
 
 #define RSVD BIT(3)

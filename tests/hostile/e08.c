@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* E08: accesses across the edges of 4 KiB and 2 MiB pages, touched for the first time. Expected: no
- * misconfiguration of EPT, all bytes where they belong. */
+/* E08: accesses across the edges of 4 KiB and 2 MiB pages, touched for the first time. Expected:
+ * no misconfiguration of EPT, all bytes where they belong. */
 #include "tests/hostile/hostile.h"
 
 CASE(e08)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* F01: triple faults, n= of them: no IDT, no page tables, no stack in 64-bit mode, no IDT in 32-bit
- * and in real mode. Expected: TRIPLE_FAULT. */
+/* F01: triple faults, n= of them: no IDT, no page tables, no stack in 64-bit mode, no IDT in
+ * 32-bit and in real mode. Expected: TRIPLE_FAULT. */
 #include "tests/hostile/hostile.h"
 
 #include "guests/lib/descriptors.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* F07: INT n, INT3 and INT1 whose stack was never touched, 60 rounds. Expected: each comes once, and
- * its frame says the address behind the instruction. */
+/* F07: INT n, INT3 and INT1 whose stack was never touched, 60 rounds. Expected: each comes once,
+ * and its frame says the address behind the instruction. */
 #include "tests/hostile/hostile.h"
 
 static volatile unsigned count;

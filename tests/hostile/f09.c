@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* F09: an interrupt pending behind CLI, behind STI, behind MOV SS, and in STI; HLT. Expected: it comes
- * when it is allowed, never before, and HLT does not sleep over it. */
+/* F09: an interrupt pending behind CLI, behind STI, behind MOV SS, and in STI; HLT. Expected: it
+ * comes when it is allowed, never before, and HLT does not sleep over it. */
 #include "tests/hostile/hostile.h"
 
 #define VECTOR 0x45

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* F11: an exiting instruction as the last bytes below the edge of canonical addresses. Expected: #GP
- * in the guest at the address behind it, no failed entry. */
+/* F11: an exiting instruction as the last bytes below the edge of canonical addresses. Expected:
+ * #GP in the guest at the address behind it, no failed entry. */
 #include "tests/hostile/hostile.h"
 
 #define LAST_PAGE 0x7ffffffff000ull

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* F12: IRET, far RET and SYSRET to addresses that are not canonical, RSP among them. Expected: a fault
- * in the guest only. */
+/* F12: IRET, far RET and SYSRET to addresses that are not canonical, RSP among them. Expected: a
+ * fault in the guest only. */
 #include "tests/hostile/hostile.h"
 
 static volatile unsigned count;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* F13: task switches of 32-bit code, n= of them: JMP to a TSS, a task gate in the IDT, IRET with NT.
- * Expected: TASK_SWITCH. */
+/* F13: task switches of 32-bit code, n= of them: JMP to a TSS, a task gate in the IDT, IRET with
+ * NT. Expected: TASK_SWITCH. */
 #include "tests/hostile/hostile.h"
 #include "tests/hostile/modes.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* F19: a flood of exceptions: 3000 each of #UD, #GP, #PF, #DE and #BP. Expected: each comes, and the
- * others have their share. */
+/* F19: a flood of exceptions: 3000 each of #UD, #GP, #PF, #DE and #BP. Expected: each comes, and
+ * the others have their share. */
 #include "tests/hostile/hostile.h"
 
 static bool ignore(struct exception_frame *frame)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* F20: MOV SS of a word with a breakpoint on it, then VMCALL, CPUID, INT3, INT n: the #DB is put off
- * behind them. Expected: it comes to the guest at most once, or is dropped; the instruction works. */
+/* F20: MOV SS of a word with a breakpoint on it, then VMCALL, CPUID, INT3, INT n: the #DB is put
+ * off behind them. Expected: it comes to the guest at most once, or is dropped; the instruction
+ * works. */
 #include "tests/hostile/hostile.h"
 
 static volatile unsigned count, traps;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* G03: vectors below 16 in the ICR, by self-IPI, in the timer's and the error's own entry. Expected:
- * bits of the ESR, at most one error interrupt each, and no endless errors. */
+/* G03: vectors below 16 in the ICR, by self-IPI, in the timer's and the error's own entry.
+ * Expected: bits of the ESR, at most one error interrupt each, and no endless errors. */
 #include "tests/hostile/hostile.h"
 
 #define ERRORS 0x60 /* vector */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* G04: the timer with all divisors, counts 0, 1 and the largest, periodic with count 1. Expected: no
- * division by zero, few enough interrupts, and the others have their share. */
+/* G04: the timer with all divisors, counts 0, 1 and the largest, periodic with count 1. Expected:
+ * no division by zero, few enough interrupts, and the others have their share. */
 #include "tests/hostile/hostile.h"
 
 #define TIMER 0x46

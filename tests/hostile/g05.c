@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* G05: TSC deadlines in the past, now, at 2^64 - 1, written anew in a loop. Expected: one interrupt
- * for each that is due, at most, and none for what is never. */
+/* G05: TSC deadlines in the past, now, at 2^64 - 1, written anew in a loop. Expected: one
+ * interrupt for each that is due, at most, and none for what is never. */
 #include "tests/hostile/hostile.h"
 
 #define TIMER 0x47

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* G06: EOI with nothing in service, other values in it, storms of TPR writes. Expected: no effect, #GP
- * for values that are reserved. */
+/* G06: EOI with nothing in service, other values in it, storms of TPR writes. Expected: no effect,
+ * #GP for values that are reserved. */
 #include "tests/hostile/hostile.h"
 
 CASE(g06)

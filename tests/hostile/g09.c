@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* G09: two guests of one link ring each other as fast as they can, for 200 ms. Expected: rings that
- * were not seen count as one, and the witness has its share. */
+/* G09: two guests of one link ring each other as fast as they can, for 200 ms. Expected: rings
+ * that were not seen count as one, and the witness has its share. */
 #include "tests/hostile/hostile.h"
 
 #define BELL 0x49

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* G11: all vectors from 32 to 254 pending at once behind CLI. Expected: each comes once, the highest
- * first. */
+/* G11: all vectors from 32 to 254 pending at once behind CLI. Expected: each comes once, the
+ * highest first. */
 #include "tests/hostile/hostile.h"
 
 static volatile unsigned count, last = 256, wrong;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* H01: addresses and lengths at and beyond the edges of RAM, and that wrap, for all calls that take
- * them. Expected: -EFAULT or another error, but for exactly what lies in RAM. */
+/* H01: addresses and lengths at and beyond the edges of RAM, and that wrap, for all calls that
+ * take them. Expected: -EFAULT or another error, but for exactly what lies in RAM. */
 #include "tests/hostile/hostile.h"
 
 CASE(h01)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* H04: replies onto the guest's own stack, IDT, page tables and start information. Expected: exactly
- * the bytes of the reply are there, and the guest goes on once it has put back what was there. */
+/* H04: replies onto the guest's own stack, IDT, page tables and start information. Expected:
+ * exactly the bytes of the reply are there, and the guest goes on once it has put back what was
+ * there. */
 #include "tests/hostile/hostile.h"
 
 #include "guests/lib/descriptors.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* H05: links, devices, vCPUs and VMs by numbers that are none of its own. Expected: -ENOENT, -EINVAL
- * or -EPERM, never another one's. */
+/* H05: links, devices, vCPUs and VMs by numbers that are none of its own. Expected: -ENOENT,
+ * -EINVAL or -EPERM, never another one's. */
 #include "tests/hostile/hostile.h"
 
 CASE(h05)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* H10: replies of all lengths into poisoned buffers. Expected: as many bytes as the call says, none
- * behind them, and zeroes in what has no meaning. */
+/* H10: replies of all lengths into poisoned buffers. Expected: as many bytes as the call says,
+ * none behind them, and zeroes in what has no meaning. */
 #include "tests/hostile/hostile.h"
 
 #define POISON 0xa5

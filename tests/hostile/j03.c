@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* J03: all vCPUs loop for ever with interrupts off. Expected: they are preempted, and the peer stops
- * them. */
+/* J03: all vCPUs loop for ever with interrupts off. Expected: they are preempted, and the peer
+ * stops them. */
 #include "tests/hostile/hostile.h"
 
 static void loop(void *unused)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* J04: storms of exits, n= of them, for 300 ms. Expected: each burns its own share alone: the witness
- * has 90 % of its due. */
+/* J04: storms of exits, n= of them, for 300 ms. Expected: each burns its own share alone: the
+ * witness has 90 % of its due. */
 #include "tests/hostile/hostile.h"
 
 #define STORM_MS 300

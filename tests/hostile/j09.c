@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* J09: patterns in all FPU, SSE, AVX and AVX-512 registers, across slices, yields and sleeps beside
- * others that do the same, in three lives. Expected: at each start the registers that nobody has
- * used hold nothing, and each guest keeps its own pattern. */
+/* J09: patterns in all FPU, SSE, AVX and AVX-512 registers, across slices, yields and sleeps
+ * beside others that do the same, in three lives. Expected: at each start the registers that
+ * nobody has used hold nothing, and each guest keeps its own pattern. */
 #include "tests/hostile/hostile.h"
 
 #define XCR0_ALL 0xe7u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* J11: the registers with which a vCPU starts, by the call that says they are those of PVH. Expected:
- * EBX as given, the modes of the ABI, and zero in all others. */
+/* J11: the registers with which a vCPU starts, by the call that says they are those of PVH.
+ * Expected: EBX as given, the modes of the ABI, and zero in all others. */
 #include "tests/hostile/hostile.h"
 #include "tests/hostile/modes.h"
 

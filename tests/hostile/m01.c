@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* M01: random instructions of all kinds that a hypervisor sees, from the seed n=. Expected: any end
- * that has a name; the same seed does the same. */
+/* M01: random instructions of all kinds that a hypervisor sees, from the seed n=. Expected: any
+ * end that has a name; the same seed does the same. */
 #include "tests/hostile/hostile.h"
 
 #define STEPS 3000

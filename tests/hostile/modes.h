@@ -9,7 +9,7 @@
 /* Runs a routine of modes.asm in 32-bit protected mode without paging; returns its EAX. */
 uint32_t run32(void (*routine)(void));
 
-/* The same by 16-bit protected mode, without protection: real mode with limits of 64 KiB but for SS. */
+/* The same by 16-bit protected mode in real mode, with the segments that were loaded before. */
 uint32_t run16(void (*routine)(void));
 
 /* Routines for run32. */

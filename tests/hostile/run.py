@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Runs the hostile suite: boots the guests of table.py, several at once beside a witness and a peer,
-judges each by its row, and writes a JUnit report.
+"""Runs the hostile suite: boots the guests of table.py, several at once beside a witness and a
+peer, judges each by its row, and writes a JUnit report.
 
 A boot counts only if the witness kept its state and at least 90 % of its due, all frames came back,
 and nobody panicked; otherwise all cases of it have failed. The due is what its weight gives it when

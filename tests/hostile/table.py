@@ -4,9 +4,9 @@ instructions that exit, B modes, C MSRs, D ports, E memory, F events, G the APIC
 J scheduling and leaks, K faults of the host, M random guests.
 
 A row says what the guest does and how it must end: it survives (status 0, with all that it
-expected), a stop reason, ANY of them, or REFUSED, if it never starts; several of them are the ends of its ways
-n=0, 1, ... A row without a guest is skipped, with the reason, or held by tests of other suites, which
-are named.
+expected), a stop reason, ANY of them, or REFUSED, if it never starts; several of them are the ends
+of its ways n=0, 1, ... A row without a guest is skipped, with the reason, or held by tests of other
+suites, which are named.
 """
 
 import dataclasses
@@ -164,7 +164,7 @@ CASES = [
     guest("F11", "an exit at the edge of canonical addresses"),
     guest("F12", "IRET, far RET, SYSRET to what is not canonical"),
     guest("F13", "task switches", *["TASK_SWITCH"] * 3),
-    elsewhere("F14", "a guest state that entries refuse: no guest can reach one, no call sets fields",
+    elsewhere("F14", "a guest state that entries refuse: no call sets fields",
               "tests/unit/test_audit.c::main"),
     skip("F15", "the MSR-load list of entries", "Atoll has none: its count is 0"),
     skip("F16", "a machine check during an entry", "the emulators have none"),
@@ -185,7 +185,8 @@ CASES = [
     guest("G05", "TSC deadlines in the past, now and never"),
     guest("G06", "EOI with nothing in service, TPR storms"),
     skip("G07", "the I/O APIC", "there is none; its page is not mapped (E01)"),
-    skip("G08", "HPET and PIT channels", "there are none; their page and ports are empty (E01, D06)"),
+    skip("G08", "HPET and PIT channels",
+         "there are none; their page and ports are empty (E01, D06)"),
     guest("G09", "a storm of doorbells", SURVIVES, SURVIVES, keys="link=storm", links=2),
     guest("G10", "a storm of IPIs", vcpus=2),
     guest("G11", "all vectors pending at once", options="apicv=off"),
@@ -249,10 +250,12 @@ CASES = [
     skip("K01", "an exception in the handler of an exit",
          "any exception of the host is a panic, on purpose; there is no hook for one in a handler"),
     elsewhere("K02", "an overflow of the host's stack", "tests/boot/test_log.py::test_panic"),
-    elsewhere("K03", "NMIs at any moment of an exit", "tests/boot/test_guests.py::test_nmis_keep_coming",
+    elsewhere("K03", "NMIs at any moment of an exit",
+              "tests/boot/test_guests.py::test_nmis_keep_coming",
               "tests/boot/test_interrupts.py::test_nmis_are_blocked_by_vcpu"),
     skip("K04", "a timer interrupt that is lost", "there is no hook that takes one away"),
-    elsewhere("K05", "no memory at any place of an allocation", "tests/unit/test_frame_pool.c::main",
+    elsewhere("K05", "no memory at any place of an allocation",
+              "tests/unit/test_frame_pool.c::main",
               "tests/unit/test_guest_memory.c::main", "tests/unit/test_sched.c::main"),
     elsewhere("K06", "damaged host state in the VMCS", "tests/unit/test_audit.c::host_state"),
     skip("K07", "bits that flip in EPT and in records", "nothing checks them at run time"),
