@@ -30,5 +30,5 @@ CASE(h05)
     }
     atoll_console_vector(0);
     for (size_t i = 0; i < sizeof(buffer); i++)
-        look(buffer[i]);
+        expect(buffer[i] == 0, "byte %zu was written", i);
 }
