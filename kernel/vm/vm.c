@@ -544,6 +544,7 @@ static void finish(struct vm *vm)
         plan_restart(vm);
     else
         count_out(vm);
+    vm->end_cost = rdtsc() - begin; /* with the plan: who starts again pays for that, too */
 }
 
 /* Who looks at a VM or changes its state has the lock for a moment only, and is waited for. */

@@ -12,6 +12,7 @@ SLEEPERS = 100
 SLICE = 1000  # us: the option slice=
 BUILDS = ["start vm7", "restart vm8"]  # in one piece, which for so small a VM is short
 BUILD = 2000
+LINE = re.compile(rb"\[ *([\d.]+)\] gap\| gap (\d+) us")
 COMMANDS = ["help", "help log", "list", "list -j", "info vm7", "info gap", "links", "cpus",
             "memory", "memory -j", "exits", "exits -j", "exits gap", "log all", "log 10000",
             "log show", "regs gap", "vmcs gap", "vmcs gap -j", "vmcs vm7", "vmcs gap audit",
@@ -38,6 +39,7 @@ class Gaps:
     def __init__(self, machine):
         self.machine = machine
         self.found = {}
+        self.last = 0  # the time of the last one that counted: commands show older ones again
 
     def wait(self, count):
         for _ in range(count):
@@ -48,8 +50,10 @@ class Gaps:
         action()
         while len(found) < 2:
             self.wait(1)  # it may be an earlier one, which was there and not yet looked at
-            found = re.findall(rb"gap\| gap (\d+) us", self.machine.raw[start:])
-        self.found[what] = max(map(int, found))
+            lines = LINE.findall(self.machine.raw[start:])
+            found = [(float(time), int(us)) for time, us in lines if float(time) > self.last]
+        self.last = max(time for time, _ in found)
+        self.found[what] = max(us for _, us in found)
 
 
 def use_top(machine):
