@@ -540,10 +540,11 @@ static void finish(struct vm *vm)
     give_back(vm);
     vm->end_cost = rdtsc() - begin;
     vm->state = VM_STOPPED;
-    if (wants_restart(vm))
-        plan_restart(vm);
-    else
+    if (!wants_restart(vm)) {
         count_out(vm);
+        return;
+    }
+    plan_restart(vm);
     vm->end_cost = rdtsc() - begin; /* with the plan: who starts again pays for that, too */
 }
 
