@@ -151,13 +151,9 @@ void vmx_inject_interrupt(struct vmx_vcpu *v, uint8_t vector)
     set_event(v, INFO_VALID | EVENT_EXTERNAL_INTERRUPT << INFO_TYPE_SHIFT | vector, 0);
 }
 
-struct vmx_delivered vmx_deliver(struct vmx_vcpu *v, bool nmi, int vector)
+static __attribute__((noinline)) struct vmx_delivered choose(struct vmx_vcpu *v, bool nmi,
+                                                             int vector)
 {
-    if (!nmi && vector >= 0 && vmx_is_open(v) && vmx_field(VMCS_GUEST_INTERRUPTIBILITY) == 0) {
-        vmx_inject_interrupt(v, (uint8_t)vector); /* as it mostly is */
-        v->in_nmi = false;
-        return (struct vmx_delivered){.interrupt = true};
-    }
     uint32_t interruptibility = read_interruptibility(v);
     const struct vmx_injection_input input = {
         .event = v->event,
@@ -177,6 +173,15 @@ struct vmx_delivered vmx_deliver(struct vmx_vcpu *v, bool nmi, int vector)
     if (vmx_common_features.virtual_nmis)
         set_window(PROC_NMI_WINDOW_EXITING, &v->nmi_window, choice.nmi_window);
     return (struct vmx_delivered){choice.nmi_taken, choice.interrupt_taken};
+}
+
+struct vmx_delivered vmx_deliver(struct vmx_vcpu *v, bool nmi, int vector)
+{
+    if (nmi || vector < 0 || !vmx_is_open(v) || vmx_field(VMCS_GUEST_INTERRUPTIBILITY) != 0)
+        return choose(v, nmi, vector);
+    vmx_inject_interrupt(v, (uint8_t)vector); /* as it mostly is */
+    v->in_nmi = false;
+    return (struct vmx_delivered){.interrupt = true};
 }
 
 void vmx_set_interrupt_status(struct vmx_vcpu *v, int requested, int in_service)

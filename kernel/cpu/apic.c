@@ -122,6 +122,12 @@ void apic_eoi(void)
     apic_write(APIC_EOI, 0);
 }
 
+void apic_wake_gate(struct interrupt_frame *frame)
+{
+    (void)frame;
+    apic_write(APIC_EOI, 0);
+}
+
 static void send(uint32_t target, uint32_t command)
 {
     if (!registers) {

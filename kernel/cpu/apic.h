@@ -19,6 +19,10 @@ uint32_t apic_id(void);
 bool apic_is_x2apic(void);
 void apic_eoi(void);
 
+/* The gate of an interrupt that only ends a HLT: EOI, and no register is lost. */
+struct interrupt_frame; /* as the processor pushes it: SDM Vol. 3A, 6.14.2 */
+__attribute__((interrupt)) void apic_wake_gate(struct interrupt_frame *frame);
+
 /* IPIs to one processor. All wait, for a bounded time, until the APIC has taken them (xAPIC). */
 void apic_send_init(uint32_t target);
 void apic_send_startup(uint32_t target, uint8_t page);

@@ -54,19 +54,24 @@ static uint8_t ist_of(unsigned vector)
     }
 }
 
+static void set_gate(unsigned vector, uint64_t entry)
+{
+    idt[vector] = (struct idt_gate){
+        .offset_low = (uint16_t)entry,
+        .selector = SELECTOR_CODE,
+        .ist = ist_of(vector),
+        .type = GATE_INTERRUPT,
+        .offset_middle = (uint16_t)(entry >> 16),
+        .offset_high = (uint32_t)(entry >> 32),
+    };
+}
+
 void traps_init(void)
 {
-    for (unsigned vector = 0; vector < ARRAY_SIZE(idt); vector++) {
-        uint64_t entry = trap_entries[vector];
-        idt[vector] = (struct idt_gate){
-            .offset_low = (uint16_t)entry,
-            .selector = SELECTOR_CODE,
-            .ist = ist_of(vector),
-            .type = GATE_INTERRUPT,
-            .offset_middle = (uint16_t)(entry >> 16),
-            .offset_high = (uint32_t)(entry >> 32),
-        };
-    }
+    for (unsigned vector = 0; vector < ARRAY_SIZE(idt); vector++)
+        set_gate(vector, trap_entries[vector]);
+    set_gate(VECTOR_TIMER, (uint64_t)apic_wake_gate); /* on the way of every wake-up */
+    set_gate(VECTOR_WAKE, (uint64_t)apic_wake_gate);
 }
 
 void traps_load(void)

@@ -97,24 +97,44 @@ bool interrupts_self(struct vcpu *vcpu, uint64_t vector)
     return true;
 }
 
-void interrupts_deliver(struct vcpu *vcpu)
+bool interrupts_end_halt(struct vcpu *vcpu)
+{
+    interrupts_collect(vcpu);
+    int vector = vapic_deliverable(&vcpu->apic);
+    if (vector < 0)
+        return false;
+    if (vmx_apicv() || !vmx_is_open(&vcpu->vmx)) {
+        vcpu->vmx.attention = true;
+        return true;
+    }
+    vapic_accept(&vcpu->apic, (uint8_t)vector);
+    vmx_inject_interrupt(&vcpu->vmx, (uint8_t)vector);
+    vcpu->vmx.attention = false; /* no other can be delivered beside it */
+    return true;
+}
+
+static int deliverable(struct vcpu *vcpu)
 {
     struct vapic *apic = &vcpu->apic;
-    int vector = VAPIC_NONE;
+    if (!vmx_apicv())
+        return vapic_deliverable(apic);
+    vmx_set_interrupt_status(&vcpu->vmx, vapic_highest_requested(apic),
+                             vapic_highest_in_service(apic));
+    return VAPIC_NONE;
+}
+
+void interrupts_deliver(struct vcpu *vcpu)
+{
     vcpu->vmx.attention = false;
     interrupts_collect(vcpu);
-    if (vmx_apicv())
-        vmx_set_interrupt_status(&vcpu->vmx, vapic_highest_requested(apic),
-                                 vapic_highest_in_service(apic));
-    else
-        vector = vapic_deliverable(apic);
+    int vector = deliverable(vcpu);
     bool nmi = atomic_load(&vcpu->nmi);
     if (vector < 0 && !nmi && !vcpu->vmx.interrupt_window && !vcpu->vmx.nmi_window)
         return;
 
     struct vmx_delivered delivered = vmx_deliver(&vcpu->vmx, nmi, vector);
     if (delivered.interrupt)
-        vapic_accept(apic, (uint8_t)vector);
+        vapic_accept(&vcpu->apic, (uint8_t)vector);
     if (delivered.nmi)
         atomic_store(&vcpu->nmi, false);
     else if (nmi && !vmx_features_of_all()->virtual_nmis)

@@ -25,6 +25,16 @@ void interrupts_collect(struct vcpu *vcpu);
 /* The same: its timer, if it is due. */
 void interrupts_run_timer(struct vcpu *vcpu);
 
+/* The same, for one that halts with interrupts on and without a shadow: takes over what was posted.
+ * If an interrupt can be delivered, the HLT is over, and the interrupt goes in at the next entry. */
+MUST_CHECK bool interrupts_end_halt(struct vcpu *vcpu);
+
+/* Has something been sent to it that it may not have seen? */
+static inline bool interrupts_wait_for(const struct vcpu *vcpu)
+{
+    return vapic_has_posted(&vcpu->apic) || atomic_load(&vcpu->nmi);
+}
+
 /* WRMSR of the self-IPI register where nothing stands in the way: it goes in at the next entry.
  * False, and nothing was done: it must go through the registers. The instruction will have been
  * skipped by then, so a shadow does not count. */

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a vCPU: the table, and the names of its rows and columns. */
-#include "kernel/lib/hot_path.h"
-
 #include "kernel/vm/lifecycle.h"
 
-#include <linux/errno.h>
-
-#define BUG VCPU_STATES /* what cannot happen there */
+#define BUG VCPU_NEVER
 
 /* By state, then by event in the order of enum vcpu_event:
  * START PICK PREEMPT SLEEP WAKE PAUSE RESUME INIT STOP.
  * START is a SIPI, which only a processor that waits for one takes (SDM Vol. 3A 8.4.3). RESUME does
  * not know what a vCPU waited for: it is runnable, and sleeps again if it still has to. */
-static const uint8_t next_states[VCPU_STATES][VCPU_EVENTS] = {
+const uint8_t vcpu_next_states[VCPU_STATES][VCPU_EVENTS] = {
     [VCPU_CREATED] = {VCPU_RUNNABLE, BUG, BUG, BUG,
                       VCPU_CREATED, VCPU_CREATED, VCPU_CREATED, VCPU_CREATED, VCPU_STOPPED},
     [VCPU_RUNNABLE] = {VCPU_RUNNABLE, VCPU_RUNNING, BUG, VCPU_SLEEPING,
@@ -26,18 +22,6 @@ static const uint8_t next_states[VCPU_STATES][VCPU_EVENTS] = {
     [VCPU_STOPPED] = {VCPU_STOPPED, BUG, BUG, BUG,
                       VCPU_STOPPED, VCPU_STOPPED, VCPU_STOPPED, VCPU_STOPPED, VCPU_STOPPED},
 };
-
-int vcpu_next_state(enum vcpu_state state, enum vcpu_event event, enum vcpu_state *next)
-{
-    if ((unsigned)state >= VCPU_STATES || (unsigned)event >= VCPU_EVENTS)
-        return -EINVAL;
-
-    uint8_t found = next_states[state][event];
-    if (found == BUG)
-        return -EINVAL;
-    *next = (enum vcpu_state)found;
-    return 0;
-}
 
 const char *vcpu_state_name(enum vcpu_state state)
 {

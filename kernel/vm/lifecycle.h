@@ -4,6 +4,8 @@
 #ifndef KERNEL_VM_LIFECYCLE_H
 #define KERNEL_VM_LIFECYCLE_H
 
+#include <linux/errno.h>
+
 #include "kernel/lib/types.h"
 
 enum vcpu_state {
@@ -29,11 +31,25 @@ enum vcpu_event {
     VCPU_EVENTS
 };
 
+#define VCPU_NEVER VCPU_STATES /* what cannot happen there */
+
+/* By state, then by event. */
+extern const uint8_t vcpu_next_states[VCPU_STATES][VCPU_EVENTS];
+
 /* The state behind `event` in `state`. 0 with `next`, which may be the same state where the event
  * has no effect (a wake-up of a paused vCPU; a second stop); -EINVAL when it cannot happen there,
  * which is a host bug. */
-MUST_CHECK int vcpu_next_state(enum vcpu_state state, enum vcpu_event event,
-                               enum vcpu_state *next);
+MUST_CHECK static inline int vcpu_next_state(enum vcpu_state state, enum vcpu_event event,
+                                             enum vcpu_state *next)
+{
+    if ((unsigned)state >= VCPU_STATES || (unsigned)event >= VCPU_EVENTS)
+        return -EINVAL;
+    uint8_t found = vcpu_next_states[state][event];
+    if (found == VCPU_NEVER)
+        return -EINVAL;
+    *next = (enum vcpu_state)found;
+    return 0;
+}
 
 const char *vcpu_state_name(enum vcpu_state state);
 const char *vcpu_event_name(enum vcpu_event event);

@@ -161,6 +161,14 @@ struct run_entry *run_queue_take(struct run_queue *queue)
     return entry;
 }
 
+void run_queue_pass(struct run_queue *queue, struct run_entry *entry)
+{
+    run_queue_lift(queue, entry);
+    queue->idle = false;
+    if (is_before(queue->vtime, entry->vtime))
+        queue->vtime = entry->vtime;
+}
+
 void run_queue_yield(const struct run_queue *queue, struct run_entry *entry)
 {
     const struct run_entry *first = run_queue_first(queue);

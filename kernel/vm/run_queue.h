@@ -88,6 +88,10 @@ struct run_entry *run_queue_after(const struct run_queue *queue, const struct ru
  * that finds nothing to run learns it from here, so that the queue knows it too. */
 struct run_entry *run_queue_take(struct run_queue *queue);
 
+/* Nobody runs and nobody waits: what run_queue_lift, run_queue_add and run_queue_take come to for
+ * an entry that is to run at once. */
+void run_queue_pass(struct run_queue *queue, struct run_entry *entry);
+
 /* Is `a` to come before `b`? */
 static inline bool run_entry_before(const struct run_entry *a, const struct run_entry *b)
 {

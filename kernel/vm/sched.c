@@ -375,7 +375,8 @@ static enum sched_result run_vcpu(struct core *core, struct vcpu *vcpu)
     vcpu->mail_for_core = &core->has_mail;
     bind(core, vcpu);
     atomic_store(&vcpu->hears, HEARS_ALL);
-    vcpu->vmx.attention = true; /* for what was posted while it heard nothing */
+    if (interrupts_wait_for(vcpu)) /* posted while it heard nothing */
+        vcpu->vmx.attention = true;
     run_slice(core, vcpu);
     core->current = NULL;
     if (trace_is_on())
@@ -409,8 +410,9 @@ static struct vcpu *pick(struct core *core)
     return NULL;
 }
 
-/* Halts until the next timer, a wake-up or, while the log is not empty, a short time. */
-static void idle(struct core *core)
+/* Halts until the next timer, a wake-up or, while the log is not empty, a short time. Returns who is
+ * to run, if that is clear. */
+static struct vcpu *idle(struct core *core)
 {
     bool drained = log_drain();
     core_offer();
@@ -421,9 +423,12 @@ static void idle(struct core *core)
         if (deadline != UINT64_MAX)
             apic_timer_arm(deadline);
         wait_for_interrupt();
-        apic_timer_stop();
     }
     core_take_back_offer();
+    core->free_since = core_read_tsc(core);
+    if (core->now < deadline) /* else it has fired */
+        apic_timer_stop();
+    return core_wake_at_once(core);
 }
 
 /* What is to be done between slices, and is nobody's to pay who has one. */
@@ -460,27 +465,26 @@ static bool nothing_to_stay_for(void)
 enum sched_result sched_run(void)
 {
     struct core *core = this_core();
+    struct vcpu *vcpu = NULL;
+    enum sched_result result = SCHED_FINISHED;
     core->free_since = rdtsc();
-    for (;;) {
-        serve_others(core);
-        if (atomic_load_explicit(&leaving, memory_order_relaxed)) {
-            core_unbind(core);
-            return SCHED_FINISHED;
+    do {
+        if (!vcpu) {
+            serve_others(core);
+            if (atomic_load_explicit(&leaving, memory_order_relaxed))
+                break;
+            vcpu = pick(core);
         }
-        struct vcpu *vcpu = pick(core);
         if (vcpu) {
             core_share(core, vcpu);
-            enum sched_result result = run_vcpu(core, vcpu);
-            if (result == SCHED_RESTART) {
-                core_unbind(core);
-                return result;
-            }
+            result = run_vcpu(core, vcpu);
+            vcpu = NULL;
         } else if (nothing_to_stay_for()) {
-            core_unbind(core);
-            return SCHED_FINISHED;
+            break;
         } else {
-            idle(core);
-            core->free_since = core_read_tsc(core);
+            vcpu = idle(core);
         }
-    }
+    } while (result == SCHED_FINISHED);
+    core_unbind(core);
+    return result;
 }

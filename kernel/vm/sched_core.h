@@ -99,6 +99,11 @@ void core_put_to_sleep(struct core *core, struct vcpu *vcpu);
 /* From asleep to runnable. */
 void core_wake(struct core *core, struct vcpu *vcpu);
 
+/* Behind a HLT of this idle core: the sleeper whose APIC's timer has ended it, if nobody else wants
+ * the core and its state is in the registers still. It is in its slice then, and its wait is over.
+ * NULL: whoever is due goes the long way, through the queue. */
+struct vcpu *core_wake_at_once(struct core *core);
+
 /* Counts a vCPU of this core out of those awake if it waits for its start or sleeps for good, or in
  * again, and ends the VM with the last one. `put` requests (0 or 1) that counted are done with. The
  * vCPU may be gone afterwards. */

@@ -166,6 +166,25 @@ void core_wake(struct core *core, struct vcpu *vcpu)
     core_place(core, vcpu);
 }
 
+struct vcpu *core_wake_at_once(struct core *core)
+{
+    struct timer *timer = core->timers.first;
+    struct vcpu *vcpu = core->bound;
+    if (!vcpu || timer != &vcpu->timer || timer->deadline > core->now ||
+        vcpu->wait != WAIT_INTERRUPT || !vcpu->wakes_by_interrupt || vcpu->vm->config.cap ||
+        core->queue->count > 0 || core_has_mail(core))
+        return NULL;
+    interrupts_run_timer(vcpu);
+    if (!interrupts_end_halt(vcpu))
+        return NULL;
+    timers_cancel(&core->timers, timer);
+    vcpu->wait = WAIT_NOTHING;
+    vcpu_step(vcpu, VCPU_WAKE);
+    run_queue_pass(core->queue, &vcpu->entry);
+    vcpu_step(vcpu, VCPU_PICK);
+    return vcpu;
+}
+
 static void note_blocking(struct vcpu *vcpu)
 {
     vcpu->wakes_by_interrupt = vmx_interrupts_enabled(&vcpu->vmx);

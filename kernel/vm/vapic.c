@@ -304,7 +304,7 @@ static uint64_t ticks_after(uint64_t now, uint64_t ticks)
 }
 
 /* From `now` to the next time at which the armed timer reaches 0; 0: it has fired for good. */
-static uint64_t ticks_left(const struct vapic *apic, uint64_t now)
+static inline uint64_t ticks_left(const struct vapic *apic, uint64_t now)
 {
     if (now < apic->deadline)
         return apic->deadline - now;

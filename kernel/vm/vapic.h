@@ -84,6 +84,7 @@ bool vapic_collect(struct vapic *apic);
 static inline bool vapic_has_posted(const struct vapic *apic)
 {
     uint64_t any = 0;
+#pragma GCC unroll 4
     for (unsigned i = 0; i < 4; i++) /* relaxed: who posts tells the owner behind it */
         any |= atomic_load_explicit(&apic->posted[i], memory_order_relaxed);
     return any != 0;

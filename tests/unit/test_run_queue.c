@@ -490,6 +490,30 @@ static void a_queue_whose_entry_runs_is_not_idle(void **state)
 }
 
 /* There and back between queues whose times are less than the reach apart. */
+static void a_pass_is_a_lift_an_add_and_a_take(void **state)
+{
+    (void)state;
+    static struct run_queue other;
+    for (unsigned i = 0; i < 10000; i++) {
+        struct run_entry one, two;
+        run_entry_init(&one, WEIGHT_DEFAULT);
+        one.vtime = queue.vtime + (uint64_t)(random() % (40 * SLICE)) - 20 * SLICE;
+        two = one;
+        assert_null(run_queue_take(&queue));
+        other = queue;
+        for (unsigned bucket = 0; bucket < RUN_QUEUE_BUCKETS; bucket++)
+            TAILQ_INIT(&other.buckets[bucket]); /* else they end in `queue` */
+        run_queue_lift(&other, &two);
+        run_queue_add(&other, &two);
+        assert_ptr_equal(run_queue_take(&other), &two);
+        run_queue_pass(&queue, &one);
+        assert_int_equal(one.vtime, two.vtime);
+        assert_int_equal(queue.vtime, other.vtime);
+        assert_int_equal(queue.idle, other.idle);
+        assert_int_equal(queue.count, other.count);
+    }
+}
+
 static void a_move_keeps_the_claim(void **state)
 {
     (void)state;
@@ -943,6 +967,7 @@ int main(void)
         cmocka_unit_test_setup(an_idle_queue_goes_with_who_is_ahead, set_up),
         cmocka_unit_test_setup(an_idle_queue_does_not_go_back, set_up),
         cmocka_unit_test_setup(a_queue_whose_entry_runs_is_not_idle, set_up),
+        cmocka_unit_test_setup(a_pass_is_a_lift_an_add_and_a_take, set_up),
         cmocka_unit_test_setup(a_move_keeps_the_claim, set_up),
         cmocka_unit_test(shares_follow_weights),
         cmocka_unit_test(modest_sleepers),
