@@ -26,11 +26,14 @@ static inline uint64_t vmx_exit_qualification(void)
     return vmx_field(VMCS_EXIT_QUALIFICATION);
 }
 
-/* Code at CPL 0 in a 64-bit segment? The CPL is SS.DPL (SDM 24.4.1). */
+/* Code at CPL 0 in a 64-bit segment? The CPL is SS.DPL (SDM 24.4.1); code that is not conforming
+ * has its own DPL. */
 static inline bool vmx_in_64bit_kernel(void)
 {
-    return ACCESS_DPL((uint32_t)vmx_field(VMCS_GUEST_SS_ACCESS)) == 0 &&
-           (vmx_field(VMCS_GUEST_CS_ACCESS) & ACCESS_L);
+    uint32_t cs = (uint32_t)vmx_field(VMCS_GUEST_CS_ACCESS);
+    if (__builtin_expect(cs & ACCESS_CONFORMING, 0))
+        return (cs & ACCESS_L) && ACCESS_DPL((uint32_t)vmx_field(VMCS_GUEST_SS_ACCESS)) == 0;
+    return (cs & ACCESS_L) && ACCESS_DPL(cs) == 0;
 }
 
 /* From on_exit, as its last word: goes on with handler(vcpu, a, b), and no value of the guest is

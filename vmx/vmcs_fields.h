@@ -79,6 +79,7 @@ struct vmcs_image {
 
 /* Formats of guest-state fields. Access rights of a segment: SDM 24.4.1, Table 24-2. */
 #define ACCESS_TYPE(access)  ((unsigned)(access) & 0xf)
+#define ACCESS_CONFORMING    (1u << 2) /* of a code segment */
 #define ACCESS_TYPE_TSS_BUSY 0xbu /* of 32 bits; in IA-32e mode, which has no other, of 64 */
 #define ACCESS_DPL(access)   ((unsigned)(access) >> 5 & 3)
 #define ACCESS_L             (1u << 13)
