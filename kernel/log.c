@@ -2,6 +2,8 @@
 /* The log ring. Writers copy one finished line under a short lock. The terminal takes lines at its
  * pace; others read behind it, and may come too late. The ring never waits: a line that does not
  * fit is counted and reported later. */
+#include "kernel/lib/hot_path.h"
+
 #include "kernel/log.h"
 
 #include <stdarg.h>
@@ -53,35 +55,50 @@ void log_set_clock(uint64_t tsc_hz, uint64_t tsc_at_boot)
     clock_hz = tsc_hz;
 }
 
-uint64_t log_time_us(void)
+/* Since boot: seconds, and the microseconds of the next one. */
+static uint64_t read_time(uint32_t *us)
 {
+    *us = 0;
     if (clock_hz == 0)
         return 0;
     uint64_t ticks = rdtsc() - clock_start;
-    /* below 2^64 for any frequency below 18 THz */
-    return ticks / clock_hz * 1000000 + ticks % clock_hz * 1000000 / clock_hz;
+    *us = (uint32_t)(ticks % clock_hz * 1000000 / clock_hz); /* for any below 18 THz */
+    return ticks / clock_hz;
+}
+
+uint64_t log_time_us(void)
+{
+    uint32_t us;
+    uint64_t seconds = read_time(&us);
+    return seconds * 1000000 + us;
 }
 
 /* "[%5llu.%06llu] ", by hand, since a stamp is on every line that a guest writes. Returns its size.
  */
 static size_t format_time(char *text)
 {
-    enum { FRACTION = 6, WIDTH = 5, DIGITS = 20 };
-    char digits[1 + DIGITS + 1 + FRACTION];
-    unsigned at = sizeof digits;
-    uint64_t now = log_time_us();
-    uint32_t fraction = (uint32_t)(now % 1000000), seconds = (uint32_t)(now / 1000000);
-    for (unsigned i = 0; i < FRACTION; i++, fraction /= 10)
-        digits[--at] = (char)('0' + fraction % 10);
-    digits[--at] = '.';
-    for (unsigned i = 0; i < WIDTH || seconds; i++, seconds /= 10)
-        digits[--at] = seconds || i == 0 ? (char)('0' + seconds % 10) : ' ';
-    digits[--at] = '[';
-    memcpy(text, digits + at, sizeof digits - at);
-    text += sizeof digits - at;
+    enum { FRACTION = 6, WIDTH = 5 };
+    uint32_t us;
+    uint64_t seconds = read_time(&us);
+    size_t width = WIDTH;
+    for (uint64_t limit = 100000; seconds >= limit; limit *= 10)
+        width++;
+    __builtin_memcpy(text, "[     ", 1 + WIDTH);
+    char *digits = text + 1, *at = digits + width;
+    do {
+        *--at = (char)('0' + seconds % 10);
+        seconds /= 10;
+    } while (seconds);
+    text = digits + width;
+    *text++ = '.';
+    /* The first digit is the integer part, and the rest 32 bits of fraction: rounded up, it is right
+     * to the sixth. */
+    uint64_t rest = ((uint64_t)us << 32) / 100000 + 1;
+    for (unsigned i = 0; i < FRACTION; i++, rest = (rest & UINT32_MAX) * 10)
+        *text++ = (char)('0' + (rest >> 32));
     *text++ = ']';
     *text = ' ';
-    return sizeof digits - at + 2;
+    return 1 + width + 1 + FRACTION + 2;
 }
 
 /* ---- The ring: all of this with its lock ----------------------------------------------------- */
@@ -93,12 +110,10 @@ static size_t ring_room(void)
 
 static void ring_put(const char *bytes, size_t size, uint32_t lines)
 {
-    for (size_t done = 0; done < size;) {
-        size_t offset = (head + done) & (ring_size - 1);
-        size_t part = MIN(size - done, ring_size - offset);
-        memcpy(ring + offset, bytes + done, part);
-        done += part;
-    }
+    size_t offset = head & (ring_size - 1), first = MIN(size, ring_size - offset);
+    memcpy(ring + offset, bytes, first);
+    if (first < size)
+        memcpy(ring, bytes + first, size - first);
     head += size;
     waiting += lines;
 }
@@ -127,7 +142,7 @@ static size_t ring_line(uint64_t *position, char line[LOG_BUFFER])
 }
 
 /* A line of the hypervisor that tells how many did not fit. There is room for it. */
-static void report_lost(void)
+static __attribute__((noinline)) void report_lost(void)
 {
     char line[LOG_BUFFER];
     int size = (int)format_time(line);

@@ -102,24 +102,24 @@ char *strchr(const char *text, int wanted)
     }
 }
 
-/* Not 0 if the word has a zero byte. */
+/* Not 0 if the word has a zero byte; its lowest bit is in the first one. */
 static inline uint64_t zero_bytes(uint64_t word)
 {
     const uint64_t ones = 0x0101010101010101ull;
     return (word - ones) & ~word & ones << 7;
 }
 
-/* By words, four at a time, as long as the byte is in none: lines are looked for in all that guests
- * write. */
+/* By words: lines are looked for in all that guests write. */
 void *memchr(const void *memory, int wanted, size_t size)
 {
     const unsigned char *bytes = memory, *end = bytes + size;
     const uint64_t pattern = 0x0101010101010101ull * (uint8_t)wanted;
-    for (uint64_t words[4]; (size_t)(end - bytes) >= sizeof words; bytes += sizeof words) {
-        __builtin_memcpy(words, bytes, sizeof words);
-        if (zero_bytes(words[0] ^ pattern) | zero_bytes(words[1] ^ pattern) |
-            zero_bytes(words[2] ^ pattern) | zero_bytes(words[3] ^ pattern))
-            break;
+    for (uint64_t word[2]; (size_t)(end - bytes) >= sizeof word; bytes += sizeof word) {
+        __builtin_memcpy(word, bytes, sizeof word);
+        uint64_t first = zero_bytes(word[0] ^ pattern), second = zero_bytes(word[1] ^ pattern);
+        if (first | second)
+            return (void *)(uintptr_t)(bytes + (first ? __builtin_ctzll(first) / 8
+                                                      : 8 + __builtin_ctzll(second) / 8));
     }
     for (; bytes < end; bytes++)
         if (*bytes == (unsigned char)wanted)

@@ -64,7 +64,7 @@ static bool take_credit(struct console *console)
     uint32_t rate = atomic_load_explicit(&lines_per_second, memory_order_relaxed);
     if (rate == 0)
         return true;
-    uint64_t cost = MAX(time_tsc_hz() / rate, 1);
+    uint64_t ticks = time_tsc_hz() / rate, cost = MAX(ticks, 1);
     uint64_t at_once = MIN(MAX(rate / RESUME_PART, 1u), CONSOLE_BURST);
     refill(console, CONSOLE_BURST * cost);
     if (console->credit < (console->dropped ? at_once * cost : cost))
@@ -167,7 +167,7 @@ static inline bool is_plain(const char *bytes, size_t size)
 static void find_lines(struct vm *vm, uint64_t position, const char *bytes, size_t size)
 {
     const char *from = bytes, *end = bytes + size, *newline;
-    while ((newline = memchr(from, '\n', (size_t)(end - from)))) {
+    while (from < end && (newline = memchr(from, '\n', (size_t)(end - from)))) {
         uint64_t at = position + (uint64_t)(newline - bytes);
         cut(vm, at);
         end_line(vm, at);
@@ -209,7 +209,8 @@ void console_write(struct vm *vm, const char *bytes, size_t size)
     struct console *console = vm->console;
     spin_lock(&console->lock);
     uint64_t line = console->written + size - console->line;
-    if (size < CONSOLE_HISTORY - console->next && line <= CONSOLE_LINE_MAX &&
+    bool ends = size > 0 && bytes[size - 1] == '\n';
+    if (!ends && size < CONSOLE_HISTORY - console->next && line <= CONSOLE_LINE_MAX &&
         is_plain(bytes, size)) { /* a part of a line, as most are */
         memcpy(console->history + console->next, bytes, size);
         console->written += size;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The shared serial line: what stands on it, in which order, how much is done at once; that a guest
- * leaves the terminal as it was. And the log's readers, on a ring that has come around. */
+ * leaves the terminal as it was. And the log's stamps, and its readers, on a ring that has come
+ * around. */
 #define KERNEL_LIB_X86_H /* the clock and the core are the test's */
 #include <stdint.h>
 
@@ -11,6 +12,7 @@ static uint64_t rdtsc(void)
     return tsc;
 }
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -233,9 +235,25 @@ static void test_panic_behind_a_guest(void **state)
     assert_string_equal(wire + wire_used - 9, "\r\npanic\r\n");
 }
 
+static void test_stamps_are_printfs(void **state)
+{
+    (void)state;
+    const uint64_t seconds[] = {0, 9, 10, 99999, 100000, 18446744073708};
+    log_set_clock(1000000, 0);
+    for (uint64_t i = 0; i < 1000000; i += i < 100 ? 1 : 37) {
+        char stamp[LOG_BUFFER], wanted[LOG_BUFFER];
+        tsc = seconds[i % ARRAY_SIZE(seconds)] * 1000000 + i;
+        stamp[format_time(stamp)] = '\0';
+        sprintf(wanted, "[%5" PRIu64 ".%06" PRIu64 "] ", tsc / 1000000, tsc % 1000000);
+        assert_string_equal(stamp, wanted);
+    }
+    log_set_clock(0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_stamps_are_printfs, setup),
         cmocka_unit_test_setup(test_readers_begin_with_whole_lines, setup),
         cmocka_unit_test_setup(test_reader_goes_back, setup),
         cmocka_unit_test_setup(test_a_turn_is_bounded, setup),
