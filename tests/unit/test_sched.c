@@ -1216,7 +1216,7 @@ static uint64_t inspections, inspections_ended;
 
 /* The vCPU that the operator looks at. Its VM may go meanwhile: here nobody holds it. */
 static struct {
-    const struct vm *vm; /* NULL: none */
+    struct vm *vm; /* NULL: none */
     uint32_t life;
     char name[VM_NAME_MAX + 4];
     uint64_t since;
@@ -1224,9 +1224,11 @@ static struct {
 
 static void look_at_answer(void)
 {
-    const struct vm *vm = inspected.vm;
+    struct vm *vm = inspected.vm;
     const struct inspection *result = inspect_result();
+    spin_lock(&vm->lock); /* while it starts again it is neither the one nor the other */
     bool same_life = vm->state == VM_ALIVE && !vm->stop_reason && vm->starts == inspected.life;
+    spin_unlock(&vm->lock);
     inspections++;
     inspections_ended += !result;
     CHECK(result || !same_life, "%s lives, and is not looked at", inspected.name);
