@@ -266,10 +266,10 @@ static void fpu_load(const struct vmx_vcpu *v)
 {
     uint64_t all = cpu_xcr0_supported();
     if (!all) {
-        __asm__ volatile("fxrstor64 %0" : : "m"(*(const char(*)[512])v->fpu));
+        __asm__ volatile("fxrstor64 %0" : : "m"(*(const char(*)[512])vcpu_fpu(v)));
         return;
     }
-    __asm__ volatile("xrstor64 (%0)" : : "r"(v->fpu), "a"((uint32_t)all), "d"(0) : "memory");
+    __asm__ volatile("xrstor64 (%0)" : : "r"(vcpu_fpu(v)), "a"((uint32_t)all), "d"(0) : "memory");
     xsetbv(0, v->xcr0);
 }
 
@@ -277,11 +277,11 @@ static void fpu_save(struct vmx_vcpu *v)
 {
     uint64_t all = cpu_xcr0_supported();
     if (!all) {
-        __asm__ volatile("fxsave64 %0" : "=m"(*(char(*)[512])v->fpu));
+        __asm__ volatile("fxsave64 %0" : "=m"(*(char(*)[512])vcpu_fpu(v)));
         return;
     }
     xsetbv(0, all);
-    __asm__ volatile("xsave64 (%0)" : : "r"(v->fpu), "a"((uint32_t)all), "d"(0) : "memory");
+    __asm__ volatile("xsave64 (%0)" : : "r"(vcpu_fpu(v)), "a"((uint32_t)all), "d"(0) : "memory");
 }
 
 /* Cores whose TSCs are apart must not turn a guest's time back: what a core lags behind is added to

@@ -7,6 +7,7 @@
 #include "kernel/lib/x86_bits.h"
 #include "kernel/panic.h"
 #include "vmx/modes.h"
+#include "vmx/vcpu.h"
 #include "vmx/vmcs.h"
 
 #define ACCESS_CODE      0xc09bu /* 32-bit, 4 GiB, accessed */
@@ -79,9 +80,9 @@ static void reset_state(struct vmx_vcpu *v)
 {
     memset(v->gpr, 0, sizeof v->gpr);
     memset(v->dr, 0, sizeof v->dr);
-    memset(v->fpu, 0, sizeof v->fpu);
-    memcpy(v->fpu, &(uint16_t){FCW_INITIAL}, sizeof(uint16_t));
-    memcpy(v->fpu + FPU_MXCSR, &(uint32_t){MXCSR_INITIAL}, sizeof(uint32_t));
+    memset(vcpu_fpu(v), 0, VMX_FPU_SIZE);
+    memcpy(vcpu_fpu(v), &(uint16_t){FCW_INITIAL}, sizeof(uint16_t));
+    memcpy(vcpu_fpu(v) + FPU_MXCSR, &(uint32_t){MXCSR_INITIAL}, sizeof(uint32_t));
     v->cr2 = v->cr3 = v->cr4 = v->cr8 = v->efer = 0;
     v->star = v->lstar = v->cstar = v->fmask = v->kernel_gs_base = v->tsc_aux = 0;
     v->dr6 = DR6_INITIAL;

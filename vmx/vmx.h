@@ -81,9 +81,12 @@ struct vmcs {
 };
 #define VMCS_NOT_LOADED UINT32_MAX
 
-/* The largest XSAVE area that the bits of cpu_xcr0_supported make: x87, SSE, AVX, AVX-512 in the
- * standard format (SDM Vol. 1, 13.4). */
-#define VMX_FPU_SIZE 2688
+/* The registers of the virtual-APIC page end here: no bitmap opens an MSR beyond, and the processor
+ * uses none (SDM 29.1). Behind them lies what the guest has in other registers anyway: its FPU
+ * area, FXSAVE or XSAVE, of the largest size that the bits of cpu_xcr0_supported make: x87, SSE,
+ * AVX, AVX-512 in the standard format (SDM Vol. 1, 13.4). */
+#define VMX_APIC_SIZE 1024
+#define VMX_FPU_SIZE  2688
 
 struct vmx_vcpu {
     uint64_t gpr[VMX_REGISTERS]; /* enter.asm saves and loads them at fixed offsets */
@@ -92,7 +95,7 @@ struct vmx_vcpu {
     struct vmcs vmcs;
     struct ept *ept;
     struct frame_pool *pool;     /* where its pages come from */
-    uint8_t *apic_page;          /* the virtual-APIC page, zeroed at creation (SDM 29.1) */
+    uint8_t *apic_page;          /* VMX_APIC_SIZE, zeroed at creation; then the FPU area */
     uint32_t last_cpu;           /* that it was bound to, or VMCS_NOT_LOADED */
     uint64_t last_tsc;           /* of the host, when it was unbound */
     uint16_t vpid;               /* 0: VPID is not used */
@@ -119,7 +122,6 @@ struct vmx_vcpu {
     uint64_t event;              /* pending injection: entry-interruption information, error code
                                     << 32; 0: none */
     uint32_t event_length;       /* of a software event's instruction */
-    uint8_t fpu[VMX_FPU_SIZE] __attribute__((aligned(64))); /* FXSAVE or XSAVE area */
 };
 
 #define VMX_VCPU_FRAMES 2 /* what vmx_vcpu_create takes from the pool: VMCS, virtual-APIC page */

@@ -162,7 +162,7 @@ static void add_vcpu(struct exits_run *run, const struct vcpu *vcpu)
 
 static void add_earlier(struct exits_run *run, const struct vm *vm)
 {
-    for (uint32_t reason = 0; reason < EXIT_REASONS; reason++)
+    for (uint32_t reason = 0; reason < STAT_REASONS; reason++)
         run->earlier += vm->exits[reason];
 }
 
@@ -460,7 +460,7 @@ static bool choose(struct invocation *call, struct exits_run *run)
 
 static enum command_result start(struct invocation *call)
 {
-    if (STATS_FRAMES == 0)
+    if (!STATS_KEPT)
         return command_fail(call, "statistics are compiled out (build option \"statistics\")");
     hpa_t frames;
     if (frame_alloc(RUN_ORDER, &frames))

@@ -52,7 +52,7 @@ enum sort_key { BY_CPU, BY_NAME, BY_MEMORY, BY_EXITS, SORT_KEYS };
 /* What all of a VM has come to. */
 struct sample {
     uint64_t tsc, exits, wakes;
-    uint32_t by_reason[EXIT_REASONS]; /* modulo 2^32 */
+    uint32_t by_reason[STAT_REASONS]; /* modulo 2^32 */
 };
 
 /* A VM's line. */
@@ -202,7 +202,7 @@ static void begin_sample(struct top *top, const struct line *line)
 {
     memset(&top->sample, 0, sizeof top->sample);
     top->ran = 0;
-    for (uint32_t reason = 0; reason < EXIT_REASONS; reason++)
+    for (uint32_t reason = 0; reason < STAT_REASONS; reason++)
         add_reason(&top->sample, reason, line->vm->exits[reason]);
 }
 
@@ -234,7 +234,7 @@ static uint64_t a_second(uint64_t count, uint64_t ticks)
 static uint32_t most_exits(const struct sample *now, const struct sample *last)
 {
     uint32_t most = 0, found = UNKNOWN;
-    for (uint32_t reason = 0; reason < EXIT_REASONS; reason++) {
+    for (uint32_t reason = 0; reason < STAT_REASONS; reason++) {
         const uint32_t count = now->by_reason[reason] - last->by_reason[reason];
         if (count > most) {
             most = count;
@@ -470,7 +470,7 @@ static void duration(uint64_t ticks, char *text, size_t size)
 /* At most 7 characters. */
 static void rate(const struct line *line, uint64_t value, char *text, size_t size)
 {
-    if (!line->has_rates || STATS_FRAMES == 0)
+    if (!line->has_rates || !STATS_KEPT)
         snprintf(text, size, "-");
     else if (value < 10000000)
         snprintf(text, size, "%llu", (unsigned long long)value);

@@ -338,7 +338,7 @@ static void handle_any(struct vmx_vcpu *v, uint32_t tsc, uint32_t unused)
     if (__builtin_expect(exits_watched, 0))
         __builtin_memcpy(gpr, v->gpr, sizeof gpr);
 
-    uint32_t kind = MIN(exit.reason, EXIT_REASONS - 1u); /* it may have no slot of its own */
+    uint32_t kind = stats_reason_slot(exit.reason);
     enum exit_action action = __builtin_expect(exit.entry_failed, 0)
                                   ? entry_failed(vcpu, &exit)
                                   : dispatch(vcpu, &exit, &kind);

@@ -3,7 +3,6 @@
  * reader, and the histogram of wake-ups. */
 #include "kernel/vm/stats.h"
 
-_Static_assert(sizeof(struct stats) <= PAGE_SIZE, "one page a vCPU");
 _Static_assert(STAT_BUCKETS == 32, "a bucket for each bit of a latency of 32 bits");
 
 /* ---- Recording ------------------------------------------------------------------------------ */
@@ -43,10 +42,10 @@ uint32_t stats_find_port(struct stats *stats, uint32_t port)
     return STAT_FIRST_PORT + STAT_HOMES;
 }
 
-uint32_t stats_find_place(struct stats *stats, uint64_t place)
+uint32_t stats_find_place(struct stats *stats, uint32_t place)
 {
     for (uint32_t i = 0; i < STAT_HOMES; i++) {
-        uint32_t at = (uint32_t)((place + i) % STAT_HOMES);
+        uint32_t at = (place + i) % STAT_HOMES;
         if (stats->places[at] == 0)
             stats->places[at] = place + 1;
         if (stats->places[at] == place + 1)
@@ -98,7 +97,7 @@ static void identify(const struct stats *stats, uint32_t slot, struct stat_row *
     } else {
         row->reason = EXIT_EPT_VIOLATION;
         row->others = slot == STAT_SLOTS - 1;
-        uint64_t place = read64(&stats->places[slot - STAT_FIRST_PLACE]);
+        uint64_t place = read32(&stats->places[slot - STAT_FIRST_PLACE]);
         row->detail = row->others ? 0 : (place - 1) * PAGE_SIZE_2M;
     }
 }

@@ -18,6 +18,8 @@ struct stat {
     uint32_t spread; /* the most, above the least: one comparison finds what is new of both */
 };
 
+#define STAT_REASONS 62 /* those from here on belong to what Atoll neither uses nor allows ... */
+#define STAT_FURTHER 42 /* ... and count as this one, which the SDM has left out */
 #define STAT_CALLS   25 /* hypercalls by number; the last one is for all that are unknown */
 #define STAT_PORTS   17 /* of I/O; the last one is for all further ports */
 #define STAT_PLACES  17 /* of EPT violations, 2 MiB each; the last one is for all further */
@@ -26,17 +28,16 @@ struct stat {
 
 /* The slots of a vCPU: the reasons, but for those told apart; then these. */
 enum stat_slot {
-    STAT_FIRST_CALL = EXIT_REASONS,
+    STAT_FIRST_CALL = STAT_REASONS,
     STAT_FIRST_PORT = STAT_FIRST_CALL + STAT_CALLS,
     STAT_FIRST_PLACE = STAT_FIRST_PORT + STAT_PORTS,
     STAT_SLOTS = STAT_FIRST_PLACE + STAT_PLACES,
 };
 
-/* One page a vCPU. */
 struct stats {
     struct stat slots[STAT_SLOTS];
     uint32_t ports[STAT_PORTS];        /* port + 1, 0: free; looked for from `% STAT_HOMES` on */
-    uint64_t places[STAT_PLACES];      /* likewise: address / 2 MiB + 1 */
+    uint32_t places[STAT_PLACES];      /* likewise: address / 2 MiB + 1 */
     uint64_t in_state[VCPU_STATES];    /* TSC ticks spent in each state that is over ... */
     uint64_t since;                    /* ... and when the present one began */
     uint64_t wake_total;               /* of all latencies below */
@@ -45,9 +46,9 @@ struct stats {
 };
 
 #ifdef ATOLL_STATISTICS
-#define STATS_FRAMES 1u
+#define STATS_KEPT true
 #else
-#define STATS_FRAMES 0u
+#define STATS_KEPT false
 #endif
 
 /* What the reader gets of one kind of exit. */
@@ -85,14 +86,20 @@ uint64_t stats_wake_quantile(const struct stat_wakes *wakes, unsigned permille);
 
 /* ---- Recording: by the core that has the vCPU */
 
-/* A new vCPU, in its first state since `now`. The page is zeroed. */
+/* A new vCPU, in its first state since `now`. All is zeroed. */
 void stats_init(struct stats *stats, uint64_t now);
+
+/* The slot of an exit that is not told apart. */
+static inline uint32_t stats_reason_slot(uint32_t reason)
+{
+    return reason < STAT_REASONS ? reason : STAT_FURTHER;
+}
 
 #ifdef ATOLL_STATISTICS
 
 /* The slot of an I/O exit, of an EPT violation; mostly at the first look. */
 uint32_t stats_find_port(struct stats *stats, uint32_t port);
-uint32_t stats_find_place(struct stats *stats, uint64_t place);
+uint32_t stats_find_place(struct stats *stats, uint32_t place);
 
 static inline bool stats_port_is_home(const struct stats *stats, uint32_t port, uint32_t *slot)
 {
@@ -109,11 +116,11 @@ static inline uint32_t stats_port_slot(struct stats *stats, uint32_t port)
 
 static inline uint32_t stats_place_slot(struct stats *stats, uint64_t guest_physical)
 {
-    uint64_t place = guest_physical / PAGE_SIZE_2M;
-    uint32_t home = (uint32_t)(place % STAT_HOMES);
-    if (__builtin_expect(stats->places[home] == place + 1, 1))
-        return STAT_FIRST_PLACE + home;
-    return stats_find_place(stats, place);
+    uint64_t place = guest_physical / PAGE_SIZE_2M; /* below 2^31: SDM Vol. 3A, 4.1.4 */
+    uint64_t home = place % STAT_HOMES;
+    if (__builtin_expect(stats->places[home] == (uint32_t)place + 1, 1))
+        return (uint32_t)(STAT_FIRST_PLACE + home);
+    return stats_find_place(stats, (uint32_t)place);
 }
 
 /* The vCPU leaves a state, in which it was for so many ticks. */

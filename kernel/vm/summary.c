@@ -14,7 +14,7 @@
 static uint64_t total_exits(const struct vm *vm)
 {
     uint64_t total = 0;
-    for (uint32_t reason = 0; reason < EXIT_REASONS; reason++)
+    for (uint32_t reason = 0; reason < STAT_REASONS; reason++)
         total += vm->exits[reason];
     return total;
 }
@@ -34,7 +34,7 @@ static void print_exits(const struct vm *vm)
 {
     char line[EXITS_WIDTH];
     int used = 0;
-    for (uint32_t reason = 0; reason < EXIT_REASONS; reason++) {
+    for (uint32_t reason = 0; reason < STAT_REASONS; reason++) {
         if (vm->exits[reason] == 0)
             continue;
         used += snprintf(line + used, sizeof line - (size_t)used, "%s%s %llu", used ? ", " : "",

@@ -35,7 +35,7 @@ enum vapic_register { /* offset in the page = (MSR - 0x800) << 4; SDM Vol. 3A, t
     REG_SELF_IPI = 0x3f0,
 };
 
-#define REGISTERS         0x40 /* those above MSR 0x83f are all reserved */
+#define REGISTERS         (VAPIC_SIZE >> 4) /* those above MSR 0x83f are all reserved */
 #define VECTOR_WORDS      8    /* registers of 32 vectors each that make up ISR, TMR and IRR */
 #define VECTOR_LEGAL      16   /* 0 to 15 are illegal (SDM 10.5.2) */
 #define VERSION           (5u << 16 | 0x14) /* six LVT entries, no EOI-broadcast suppression */
@@ -463,7 +463,7 @@ bool vapic_is_destination(const struct vapic_ipi *ipi, uint32_t source, uint32_t
 
 void vapic_reset(struct vapic *apic, uint32_t id)
 {
-    memset(apic->page, 0, PAGE_SIZE);
+    memset(apic->page, 0, VAPIC_SIZE);
     for (unsigned i = 0; i < ARRAY_SIZE(apic->posted); i++)
         /* relaxed: what was posted is dropped, and with it what its senders wrote */
         atomic_store_explicit(&apic->posted[i], 0, memory_order_relaxed);

@@ -12,6 +12,7 @@
 
 #define VAPIC_MSR_FIRST 0x800u
 #define VAPIC_MSR_LAST  0x8ffu
+#define VAPIC_SIZE      1024 /* of the page, which has no register behind MSR 0x83f */
 #define VAPIC_NONE      (-1)
 #define VAPIC_NEVER     UINT64_MAX
 
@@ -19,7 +20,7 @@
 #define VAPIC_TSC_PER_COUNT_MAX (1u << 24)
 
 struct vapic {
-    uint8_t *page;               /* PAGE_SIZE bytes: register r at r << 4, r = MSR - 0x800 */
+    uint8_t *page;               /* VAPIC_SIZE bytes: register r at r << 4, r = MSR - 0x800 */
     _Atomic uint64_t posted[4];  /* vectors that any core has posted and the owner not collected */
     uint32_t id;                 /* x2APIC id */
     uint64_t tsc_per_count;      /* TSC ticks for one count of the undivided timer: 1 to

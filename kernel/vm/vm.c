@@ -33,7 +33,14 @@
 #define STABLE_MS      10000 /* who ran so long starts anew with the limit of its restarts */
 
 _Static_assert(sizeof(struct vm) <= PAGE_SIZE, "the record of a VM is one page");
-_Static_assert(sizeof(struct vcpu) <= PAGE_SIZE, "so is that of a vCPU");
+
+/* What a vCPU takes from its VM's pool besides VMX_VCPU_FRAMES. */
+struct vcpu_page {
+    struct vcpu vcpu;
+    struct stats stats;
+};
+_Static_assert(sizeof(struct vcpu_page) <= PAGE_SIZE, "a vCPU and its figures are one page");
+_Static_assert(VAPIC_SIZE <= VMX_APIC_SIZE, "all registers of the APIC are in the part for them");
 
 struct vm_list vms = STAILQ_HEAD_INITIALIZER(vms);
 static struct device_config devices_read[VM_DEVICES_MAX]; /* of the line that is being read */
@@ -140,34 +147,24 @@ static uint16_t next_vpid(void)
     return vpids_used < VPIDS ? (uint16_t)++vpids_used : 0;
 }
 
-static void free_vcpu(struct vm *vm, struct vcpu *vcpu)
-{
-    if (vcpu->stats)
-        frame_pool_free_page(&vm->memory.pool, vcpu->stats);
-    frame_pool_free_page(&vm->memory.pool, vcpu);
-}
-
 static int create_vcpu(struct vm *vm, uint32_t index, char error[VMX_ERROR_MAX])
 {
-    struct vcpu *vcpu = frame_pool_page(&vm->memory.pool);
+    struct vcpu_page *page = frame_pool_page(&vm->memory.pool);
     snprintf(error, VMX_ERROR_MAX, "no memory for a vCPU");
-    if (!vcpu)
+    if (!page)
         return -ENOMEM;
-#ifdef ATOLL_STATISTICS
-    vcpu->stats = frame_pool_page(&vm->memory.pool);
-    if (!vcpu->stats) {
-        free_vcpu(vm, vcpu);
-        return -ENOMEM;
-    }
-    stats_init(vcpu->stats, rdtsc());
-#endif
+    struct vcpu *vcpu = &page->vcpu;
     if (vm->vpids[index] == 0)
         vm->vpids[index] = next_vpid();
     int status = vmx_vcpu_create(&vcpu->vmx, &vm->memory.ept, &vm->memory.pool, vm->vpids[index],
                                  vm->tsc_offset, error);
     if (status) {
-        free_vcpu(vm, vcpu);
+        frame_pool_free_page(&vm->memory.pool, page);
         return status;
+    }
+    if (STATS_KEPT) {
+        vcpu->stats = &page->stats;
+        stats_init(vcpu->stats, rdtsc());
     }
     vcpu->vm = vm;
     vcpu->index = index;
@@ -196,7 +193,7 @@ static void destroy_vcpus(struct vm *vm)
             continue;
         keep_exits(vm, vm->vcpus[i]->stats);
         vmx_vcpu_destroy(&vm->vcpus[i]->vmx);
-        free_vcpu(vm, vm->vcpus[i]);
+        frame_pool_free_page(&vm->memory.pool, vm->vcpus[i]);
         vm->vcpus[i] = NULL;
     }
 }
@@ -227,8 +224,7 @@ static int create_vcpus(struct vm *vm, char error[VMX_ERROR_MAX])
 /* What a VM takes beyond its RAM and the tables for that. */
 static uint64_t frames_beyond_memory(const struct vm *vm)
 {
-    uint64_t vcpu_frames = 1 + VMX_VCPU_FRAMES + STATS_FRAMES;
-    return vm->config.vcpus * vcpu_frames + links_tables(&vm->config) + HOLE_TABLES;
+    return vm->config.vcpus * (1 + VMX_VCPU_FRAMES) + links_tables(&vm->config) + HOLE_TABLES;
 }
 
 /* The hypervisor's memory for it, its record and its console included. */

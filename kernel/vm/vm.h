@@ -72,28 +72,28 @@ enum vcpu_request {
 
 struct vm;
 
-/* One page. Only the core that has it (`cpu`) reads and writes it, but for what is atomic. */
+/* Only the core that has it (`cpu`) reads and writes it, but for what is atomic. */
 struct vcpu {
     struct vmx_vcpu vmx;         /* first: see exits.c; `attention`: to interrupts */
     struct vm *vm;
-    struct stats *stats;         /* one page; NULL: compiled out */
+    struct stats *stats;         /* behind it in its page; NULL: compiled out */
     struct vapic apic;
     struct run_entry entry;      /* in the run queue of its core */
     struct timer timer;          /* ends its sleep */
     uint32_t index;              /* in its VM; its x2APIC id */
     _Atomic uint32_t cpu;        /* the core that has it */
     uint32_t stop_tsc;           /* while it runs: low half of the TSC at which its stay ends */
+    _Atomic uint32_t requests;   /* enum vcpu_request: not 0 while it is in a mailbox */
     const _Atomic bool *mail_for_core; /* while it runs: does its core's mailbox hold something? */
     enum vcpu_state state;
     enum vcpu_wait wait;
-    _Atomic uint32_t requests;   /* enum vcpu_request: not 0 while it is in a mailbox */
     STAILQ_ENTRY(vcpu) mail;
     _Atomic int hears; /* interrupts whose priority class is above this are worth a request:
                           HEARS_ALL while it runs, a class while it sleeps, else
                           HEARS_NONE: it looks for them when it is picked */
     bool dormant;                /* not started, or asleep with nothing of its own to wake it */
     _Atomic uint8_t sipi_page;   /* of REQUEST_SIPI */
-    _Atomic uint64_t start_at;   /* of REQUEST_START: entry | EBX << 32 */
+    uint8_t exit_status;         /* of its own EXIT */
     _Atomic bool nmi;            /* an NMI waits */
     _Atomic bool waits_for_frame; /* asleep in WAIT_FRAME: a frame is worth a request */
     bool wakes_by_interrupt, wakes_by_nmi; /* what is not blocked, when it went to sleep */
@@ -102,6 +102,7 @@ struct vcpu {
     bool interrupted;            /* its last exit was by an external interrupt */
     bool leaves_core;            /* it is to run on another core from now on */
     bool restart_core;           /* the core that it runs on must be started anew */
+    _Atomic uint64_t start_at;   /* of REQUEST_START: entry | EBX << 32 */
     uint32_t bad_calls;          /* unknown hypercalls in a row */
     uint32_t inits;              /* exits by INIT in a row at init_rip */
     uint64_t init_rip;
@@ -111,7 +112,6 @@ struct vcpu {
     uint64_t run_ticks;          /* TSC ticks spent on a core, exits included */
     uint64_t slice_start;
     uint64_t owed;               /* ticks that cores spent on it outside its slices */
-    uint8_t exit_status;         /* of its own EXIT */
     int64_t budget;              /* cap=: ticks left of this period; may be overdrawn */
     uint64_t period_end;         /* cap=: host TSC */
     uint64_t budget_tsc;         /* of WAIT_BUDGET: when there is something left again */
@@ -160,7 +160,7 @@ struct vm {
     uint8_t hvt_devices[HVT_MANIFEST_MAX]; /* by handle: the number of the device */
     uint64_t run_ticks;           /* of lives before */
     uint64_t overhead;            /* the hypervisor's memory for it, KiB, at most */
-    uint64_t exits[EXIT_REASONS]; /* of lives before; 0 where statistics are compiled out */
+    uint64_t exits[STAT_REASONS]; /* of lives before; 0 where statistics are compiled out */
     struct console *console;      /* one page, for all its lives */
     STAILQ_ENTRY(vm) link;
 };

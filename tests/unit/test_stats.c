@@ -14,8 +14,6 @@
 #define ATOLL_STATISTICS
 #include "kernel/vm/stats.c" /* as it is with the build option */
 
-_Static_assert(STATS_FRAMES *PAGE_SIZE >= sizeof(struct stats), "the page is there");
-
 static struct stats stats;
 
 static void fresh(uint64_t now)
@@ -73,6 +71,17 @@ static void a_reason(void **state)
     assert_int_equal(row.total, 600);
     assert_int_equal(row.least, 100);
     assert_int_equal(row.most, 300);
+}
+
+/* Unexpected ones have no slot of their own, and none of somebody else's. */
+static void further_reasons(void **state)
+{
+    (void)state;
+    const uint32_t further[] = {STAT_REASONS, EXIT_REASONS - 1, EXIT_REASONS, UINT32_MAX};
+    assert_int_equal(stats_reason_slot(STAT_REASONS - 1), STAT_REASONS - 1);
+    for (size_t i = 0; i < sizeof further / sizeof *further; i++)
+        stats_record(&stats, stats_reason_slot(further[i]), 7);
+    assert_int_equal(row_of(STAT_FURTHER).count, 4);
 }
 
 static void costs_at_their_limits(void **state)
@@ -173,9 +182,10 @@ static void places_of_two_mebibytes(void **state)
     assert_int_equal(row_of(next).detail, PAGE_SIZE_2M);
     assert_int_equal(row_of(next).reason, EXIT_EPT_VIOLATION);
     assert_true(row_of(next).has_detail);
-    uint32_t far = stats_place_slot(&stats, UINT64_MAX);
+    uint64_t last = BIT(52) - 1; /* that a processor can name */
+    uint32_t far = stats_place_slot(&stats, last);
     stats_record(&stats, far, 3);
-    assert_int_equal(row_of(far).detail, UINT64_MAX - (PAGE_SIZE_2M - 1));
+    assert_int_equal(row_of(far).detail, last - (PAGE_SIZE_2M - 1));
 }
 
 static void places_fill_up(void **state)
@@ -342,6 +352,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(nothing_yet, set_up),
         cmocka_unit_test_setup(a_reason, set_up),
+        cmocka_unit_test_setup(further_reasons, set_up),
         cmocka_unit_test_setup(costs_at_their_limits, set_up),
         cmocka_unit_test_setup(calls_by_number, set_up),
         cmocka_unit_test_setup(ports_fill_up, set_up),

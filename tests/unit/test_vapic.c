@@ -188,8 +188,10 @@ static void test_reset(void **state)
             expected = MASKED;
         assert_int_equal(value, expected);
     }
-    for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
+    for (unsigned i = 0; i < VAPIC_SIZE / 8; i++)
         assert_int_equal(page[i] >> 32, 0); /* RDMSR of the hardware takes 64 bits */
+    for (unsigned i = VAPIC_SIZE / 8; i < PAGE_SIZE / 8; i++)
+        assert_int_equal(page[i], 0xa5a5a5a5a5a5a5a5); /* what lies behind the registers */
     assert_false(vapic_enabled(&apic));
     assert_false(vapic_has_posted(&apic));
     assert_false(vapic_timer_run(&apic, UINT64_MAX));
