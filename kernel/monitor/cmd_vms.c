@@ -612,7 +612,7 @@ static enum command_result console_step(struct invocation *call)
     struct vm *vm = command_vm(call, call->argv[1]);
     if (!vm || call->cancelled)
         return COMMAND_DONE;
-    if (!vm->console || !strcmp(vm_state_text(vm), "refused"))
+    if (!strcmp(vm_state_text(vm), "refused"))
         return wrong_state(call, vm, "one that could start");
     monitor_attach(vm); /* which says how to leave */
     return COMMAND_DONE;

@@ -35,7 +35,7 @@ static void look_at_life(struct vm *vm, struct vm_view *view)
     view->resident = memory->present * PAGE_SIZE;
     view->reserved = memory->pool.reserved * PAGE_SIZE;
     view->tables = memory->ept.table_count * PAGE_SIZE;
-    view->overhead = (memory->pool.taken - memory->present + VM_RECORD_FRAMES) * PAGE_SIZE;
+    view->overhead = (memory->pool.taken - memory->present + vm->record_frames) * PAGE_SIZE;
     spin_unlock(&memory->lock);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A guest's console. Out: bytes go into a ring of their own, to be replayed to who attaches, and,
  * while nobody is attached, as whole lines into the log, so many a second at most. In: what an
- * operator types, with an interrupt for the guest. One page a VM. */
+ * operator types, with an interrupt for the guest. Part of a VM's record. */
 #ifndef KERNEL_VM_CONSOLE_H
 #define KERNEL_VM_CONSOLE_H
 
@@ -15,7 +15,7 @@ struct vcpu;
 
 #define CONSOLE_LINE_MAX   160
 #define CONSOLE_INPUT      128
-#define CONSOLE_HISTORY    3584
+#define CONSOLE_HISTORY    1920 /* 24 lines of 80 */
 #define CONSOLE_RATE       100u  /* lines a second, detached; the option conrate= changes it */
 #define CONSOLE_BURST      500u  /* that may come at once */
 
@@ -35,7 +35,6 @@ struct console {
     char input[CONSOLE_INPUT];
     char history[CONSOLE_HISTORY]; /* a ring */
 };
-_Static_assert(sizeof(struct console) <= 4096, "one page");
 
 /* Lines a second for each guest; 0: as many as come. */
 void console_set_rate(uint32_t lines);

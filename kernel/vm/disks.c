@@ -50,13 +50,12 @@ static void find_those_of(const struct device_config *devices, uint32_t count)
 
 void disks_find(const struct boot_info *info)
 {
-    static struct device_config devices[VM_DEVICES_MAX];
-    static struct vm_config config;
+    static struct module_line line;
     char error[MODULE_LINE_ERROR_MAX];
     boot = info;
     for (uint32_t i = 0; i < info->module_count; i++)
-        if (!module_line_parse(info->modules[i].string, &config, devices, error))
-            find_those_of(devices, config.device_count);
+        if (!module_line_parse(info->modules[i].string, &line, error))
+            find_those_of(line.devices, line.config.device_count);
 }
 
 const uint8_t *disk_contents(const char *name, uint64_t *size)

@@ -17,7 +17,7 @@ static struct device_config *add_device(struct module_parser *parser, enum devic
 {
     struct vm_config *config = parser->config;
     const char *name = strchr(parser->key, ':') + 1;
-    struct device_config *device = &parser->devices[config->device_count];
+    struct device_config *device = &parser->line->devices[config->device_count];
 
     if (config->device_count == VM_DEVICES_MAX) {
         (void)module_refuse(parser, "%.*s: more than %d devices", MODULE_SHOWN, parser->key,
@@ -34,7 +34,7 @@ static struct device_config *add_device(struct module_parser *parser, enum devic
         return NULL;
     }
     for (uint32_t i = 0; i < config->device_count; i++) {
-        if (strcmp(parser->devices[i].name, device->name) == 0) {
+        if (strcmp(parser->line->devices[i].name, device->name) == 0) {
             (void)module_refuse(parser, "%.*s: a device of this name stands there twice",
                                 MODULE_SHOWN, parser->key);
             return NULL;

@@ -96,7 +96,7 @@ static int read_command_line(struct module_parser *parser, struct text value)
     if (value.length >= VM_COMMAND_LINE_MAX)
         return module_refuse(parser, "cmdline=%.*s...: %zu bytes; %d is the limit", MODULE_SHOWN,
                              value.bytes, value.length, VM_COMMAND_LINE_MAX - 1);
-    memcpy(parser->config->command_line, value.bytes, value.length + 1);
+    memcpy(parser->line->command_line, value.bytes, value.length + 1);
     return 0;
 }
 
@@ -250,7 +250,7 @@ static int read_link(struct module_parser *parser, struct text value)
     if (config->link_count == VM_LINKS_MAX)
         return module_refuse(parser, "link=%.*s: more than %d links", MODULE_SHOWN, parser->value,
                              VM_LINKS_MAX);
-    config->links[config->link_count++] = link;
+    parser->line->links[config->link_count++] = link;
     return 0;
 }
 

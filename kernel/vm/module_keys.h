@@ -13,9 +13,9 @@
 #define MODULE_SHOWN    64                         /* bytes of a word that a message shows */
 
 struct module_parser {
-    const char *at; /* the rest of the line */
-    struct vm_config *config;
-    struct device_config *devices; /* VM_DEVICES_MAX of them */
+    const char *at; /* the rest of the string */
+    struct module_line *line;
+    struct vm_config *config; /* in it */
     char *error;
     uint32_t seen;     /* bit n: key n of the table was there */
     const char *key;   /* what is being read: its name, as it stands there ... */

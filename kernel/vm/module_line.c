@@ -78,15 +78,15 @@ static int read_name(struct module_parser *parser)
     return 0;
 }
 
-int module_line_parse(const char *line, struct vm_config *config,
-                      struct device_config devices[VM_DEVICES_MAX],
+int module_line_parse(const char *string, struct module_line *line,
                       char error[MODULE_LINE_ERROR_MAX])
 {
     struct module_parser parser = {
-        .at = line, .config = config, .devices = devices, .error = error};
+        .at = string, .line = line, .config = &line->config, .error = error};
 
-    memset(config, 0, sizeof(*config));
-    module_keys_default(config);
+    line->config = (struct vm_config){.command_line = line->command_line, .links = line->links};
+    line->command_line[0] = '\0';
+    module_keys_default(&line->config);
 
     int result = read_name(&parser);
     if (result)

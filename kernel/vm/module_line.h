@@ -52,16 +52,16 @@ struct device_config {
 
 struct vm_config {
     char name[VM_NAME_MAX];                 /* [A-Za-z0-9][A-Za-z0-9._-]*, and not "atoll" */
-    char command_line[VM_COMMAND_LINE_MAX]; /* cmdline=TEXT or cmdline="TEXT" */
+    const char *command_line;               /* cmdline=TEXT or cmdline="TEXT" */
     uint64_t memory;                        /* mem=N[K|M|G], whole pages, bytes */
     bool eager;                             /* mem=N,eager: all of it is mapped at the start */
     bool control;                           /* control: may operate on other VMs */
+    bool pinned;                            /* cpus= is there */
     uint32_t vcpus;                         /* vcpus=N, 1 to VM_VCPUS_MAX */
     uint32_t weight;                        /* weight=N, 1 to 1000 (100): its share of a busy core,
                                                for each vCPU, against the others' weights */
     uint32_t cap;                           /* cap=N: per cent of a core that all its vCPUs together
                                                may use; 0: no limit */
-    bool pinned;                            /* cpus= is there */
     uint64_t cpus[VM_CORES_MAX / 64];       /* cpus=LIST ("0", "0,2-3"): cores it may run on */
     enum restart_policy restart;            /* restart=never|on-failure|always */
     uint32_t restart_limit;                 /* ,limit=N: so many restarts (10; 0: without end) */
@@ -70,17 +70,24 @@ struct vm_config {
     int32_t boot_order;                     /* boot_order=N, -1000 to 1000 (0): the lowest first */
     char after[VM_NAME_MAX];                /* after=NAME: starts behind that guest; "" */
     uint32_t link_count;
-    struct link_config links[VM_LINKS_MAX]; /* link=NAME[:PAGES][,ro], may stand there repeatedly */
+    const struct link_config *links;        /* link=NAME[:PAGES][,ro], may stand there repeatedly */
     uint32_t device_count;                  /* block: and net:, in the order of the line */
 };
 
-/* Reads a module's string; its devices go to `devices`, config->device_count of them. GRUB
- * re-quotes whole words, so `"cmdline=a b"` is accepted as well as `cmdline="a b"`; GRUB also puts
- * a backslash before \, " and ', inside quotes and outside, so \\, \" and \' stand for the second
- * byte. Returns 0, or -EINVAL with one line in `error` that names the key and the value. On an
- * error, `config->name` holds the guest's name if it could be read, else "". */
-MUST_CHECK int module_line_parse(const char *line, struct vm_config *config,
-                                 struct device_config devices[VM_DEVICES_MAX],
+/* What a line says, with the largest of all that may stand there. */
+struct module_line {
+    struct vm_config config; /* whose pointers point here */
+    char command_line[VM_COMMAND_LINE_MAX];
+    struct link_config links[VM_LINKS_MAX];
+    struct device_config devices[VM_DEVICES_MAX];
+};
+
+/* Reads a module's string. GRUB re-quotes whole words, so `"cmdline=a b"` is accepted as well as
+ * `cmdline="a b"`; GRUB also puts a backslash before \, " and ', inside quotes and outside, so \\,
+ * \" and \' stand for the second byte. Returns 0, or -EINVAL with one line in `error` that names
+ * the key and the value. On an error, the configuration is whole, but without what came behind it;
+ * its name is "" if that could not be read. */
+MUST_CHECK int module_line_parse(const char *string, struct module_line *line,
                                  char error[MODULE_LINE_ERROR_MAX]);
 
 #endif

@@ -32,8 +32,6 @@
 #define LOCK_SPINS     1000  /* microseconds: far less than a VM takes to be built */
 #define STABLE_MS      10000 /* who ran so long starts anew with the limit of its restarts */
 
-_Static_assert(sizeof(struct vm) <= PAGE_SIZE, "the record of a VM is one page");
-
 /* What a vCPU takes from its VM's pool besides VMX_VCPU_FRAMES. */
 struct vcpu_page {
     struct vcpu vcpu;
@@ -43,7 +41,7 @@ _Static_assert(sizeof(struct vcpu_page) <= PAGE_SIZE, "a vCPU and its figures ar
 _Static_assert(VAPIC_SIZE <= VMX_APIC_SIZE, "all registers of the APIC are in the part for them");
 
 struct vm_list vms = STAILQ_HEAD_INITIALIZER(vms);
-static struct device_config devices_read[VM_DEVICES_MAX]; /* of the line that is being read */
+static struct module_line line; /* that is being read: at boot only */
 static uint32_t vm_count;
 static uint32_t vpids_used;
 static _Atomic uint32_t alive;
@@ -110,10 +108,38 @@ void vm_refuse(struct vm *vm, const char *error)
     log_line(vm->config.name, "refused: %s", text);
 }
 
+/* The record of a VM and, each as large as the line asks for, its places for vCPUs, its links and
+ * its command line; and its console: mostly one page for all. */
+static struct vm *make_record(void)
+{
+    const struct vm_config *config = &line.config;
+    size_t links = offsetof(struct vm, vcpus) + config->vcpus * sizeof(struct vcpu *);
+    size_t console = links + config->link_count * sizeof *config->links;
+    size_t text = console + sizeof(struct console);
+    size_t length = strlen(config->command_line) + 1;
+    _Static_assert(sizeof(struct link_config) % _Alignof(struct console) == 0, "it is aligned");
+    _Static_assert(sizeof(struct vm) + sizeof line.links + sizeof(struct console) +
+                   sizeof line.command_line <= 2 * PAGE_SIZE, "two pages hold any");
+    unsigned order = text + length > PAGE_SIZE;
+    hpa_t frames;
+    if (frame_alloc(order, &frames))
+        return NULL;
+    char *record = phys_to_virt(frames);
+    struct vm *vm = (struct vm *)record;
+    vm->record_frames = 1u << order;
+    vm->config = *config;
+    vm->config.links = memcpy(record + links, config->links, console - links);
+    vm->config.command_line = memcpy(record + text, config->command_line, length);
+    vm->console = (struct console *)(record + console);
+    return vm;
+}
+
 struct vm *vm_create(const char *string, const void *file, size_t size)
 {
     char error[VMX_ERROR_MAX];
-    struct vm *vm = page_alloc();
+    _Static_assert(MODULE_LINE_ERROR_MAX <= VMX_ERROR_MAX, "the parser's error fits");
+    int status = module_line_parse(string, &line, error);
+    struct vm *vm = make_record();
     if (!vm) {
         log_info("no memory for the record of another guest: \"%.64s\" is refused", string);
         return NULL;
@@ -122,18 +148,14 @@ struct vm *vm_create(const char *string, const void *file, size_t size)
     vm->state = VM_STOPPED;
     vm->file = file;
     vm->file_size = size;
-    vm->console = page_alloc();
     STAILQ_INSERT_TAIL(&vms, vm, link);
 
-    _Static_assert(MODULE_LINE_ERROR_MAX <= VMX_ERROR_MAX, "the parser's error fits");
-    if (module_line_parse(string, &vm->config, devices_read, error)) {
+    if (status) {
         vm_refuse(vm, error);
-    } else if (!vm->console) {
-        vm_refuse(vm, "no memory for its console");
     } else if (name_taken(vm)) {
         snprintf(error, sizeof error, "another guest has the name \"%s\"", vm->config.name);
         vm_refuse(vm, error);
-    } else if (devices_create(vm, devices_read, error)) {
+    } else if (devices_create(vm, line.devices, error)) {
         vm_refuse(vm, error);
     }
     return vm;
@@ -141,10 +163,13 @@ struct vm *vm_create(const char *string, const void *file, size_t size)
 
 /* ---- Start ----------------------------------------------------------------------------------- */
 
-/* VPID 0 is the host's; with more vCPUs than VPIDs the rest goes without. */
-static uint16_t next_vpid(void)
+/* VPID 0 is the host's; with more vCPUs than VPIDs a VM goes without. Returns the first one. */
+static uint16_t take_vpids(uint32_t count)
 {
-    return vpids_used < VPIDS ? (uint16_t)++vpids_used : 0;
+    if (count > VPIDS - vpids_used)
+        return 0;
+    vpids_used += count;
+    return (uint16_t)(vpids_used - count + 1);
 }
 
 static int create_vcpu(struct vm *vm, uint32_t index, char error[VMX_ERROR_MAX])
@@ -154,9 +179,8 @@ static int create_vcpu(struct vm *vm, uint32_t index, char error[VMX_ERROR_MAX])
     if (!page)
         return -ENOMEM;
     struct vcpu *vcpu = &page->vcpu;
-    if (vm->vpids[index] == 0)
-        vm->vpids[index] = next_vpid();
-    int status = vmx_vcpu_create(&vcpu->vmx, &vm->memory.ept, &vm->memory.pool, vm->vpids[index],
+    uint16_t vpid = vm->first_vpid ? (uint16_t)(vm->first_vpid + index) : 0;
+    int status = vmx_vcpu_create(&vcpu->vmx, &vm->memory.ept, &vm->memory.pool, vpid,
                                  vm->tsc_offset, error);
     if (status) {
         frame_pool_free_page(&vm->memory.pool, page);
@@ -210,6 +234,8 @@ static void give_back(struct vm *vm)
 static int create_vcpus(struct vm *vm, char error[VMX_ERROR_MAX])
 {
     vm->tsc_offset = -rdtsc();
+    if (vm->first_vpid == 0)
+        vm->first_vpid = take_vpids(vm->config.vcpus);
     for (uint32_t i = 0; i < vm->config.vcpus; i++) {
         int status = create_vcpu(vm, i, error);
         if (status)
@@ -230,7 +256,7 @@ static uint64_t frames_beyond_memory(const struct vm *vm)
 /* The hypervisor's memory for it, its record and its console included. */
 static uint64_t overhead_kib(struct vm *vm)
 {
-    return (guest_memory_overhead(&vm->memory) + VM_RECORD_FRAMES) * PAGE_SIZE / KIB;
+    return (guest_memory_overhead(&vm->memory) + vm->record_frames) * PAGE_SIZE / KIB;
 }
 
 /* Builds what a guest needs to run. Returns 0 with where it starts, or an error with one line. */

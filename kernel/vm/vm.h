@@ -17,8 +17,6 @@
 #include "kernel/vm/vapic.h"
 #include "vmx/vmx.h"
 
-#define VM_RECORD_FRAMES 2 /* of a VM, for all its lives: its record, and its console */
-
 /* Why a VM ended. The names are part of the interface: tests and users read them. */
 #define STOP_REASONS(X)  \
     X(NONE)              \
@@ -129,6 +127,7 @@ enum vm_state {
 
 struct vm {
     uint32_t id;
+    uint32_t record_frames;       /* of this record and what lies behind it, for all its lives */
     struct vm_config config;
     const void *file;             /* its module, for every start */
     size_t file_size;
@@ -145,14 +144,13 @@ struct vm {
     uint64_t started_tsc;         /* of this life */
     uint64_t restart_tsc;         /* when it starts again, while `restarting` */
     struct timer timer;           /* of the restart */
-    uint16_t vpids[VM_VCPUS_MAX]; /* of its vCPUs, for all its lives; 0: none */
+    uint16_t first_vpid;          /* of its vCPUs, for all its lives; 0: they have none */
     struct guest_memory memory;
     uint64_t tsc_offset;
     _Atomic uint32_t awake;       /* vCPUs not dormant, and those in mailboxes: 0 means for good */
     uint64_t vtime;               /* of its boot vCPU in its last life: debts outlive it */
     uint64_t start_cost, end_cost; /* ticks that its last start and its last end took */
     _Atomic uint32_t users;       /* vCPUs not yet stopped, and those in mailboxes: 0 ends it */
-    struct vcpu *vcpus[VM_VCPUS_MAX];
     struct link_place links[VM_LINKS_MAX];
     struct devices *devices;      /* for all its lives; NULL: none */
     bool hvt;                     /* a Solo5 hvt guest: its image says so (kernel/vm/hvt.h) */
@@ -161,8 +159,9 @@ struct vm {
     uint64_t run_ticks;           /* of lives before */
     uint64_t overhead;            /* the hypervisor's memory for it, KiB, at most */
     uint64_t exits[STAT_REASONS]; /* of lives before; 0 where statistics are compiled out */
-    struct console *console;      /* one page, for all its lives */
+    struct console *console;      /* for all its lives */
     STAILQ_ENTRY(vm) link;
+    struct vcpu *vcpus[VM_VCPUS_MAX]; /* the last: what is behind config.vcpus of them is not there */
 };
 
 STAILQ_HEAD(vm_list, vm);

@@ -221,7 +221,7 @@ def started(build, image, rest, loaded_pages, last_event, count=3):
     first = [min(event.time for event in read.events()
                  if event.kind == kind and event.fields.vm == 0) for kind in ("run", last_event)]
     copied, pages = loaded(image)
-    frames = pages + loaded_pages + int(made[0][2]) // 4 - 2  # 2: record and console are older
+    frames = pages + loaded_pages + int(made[0][2]) // 4 - 1  # 1: the record is older
     cleared = frames * 4096 // 8
     built = min(b - a for a, b in zip(stamps, stamps[1:])) - cleared - copied // 8
     return built + first[1] - first[0]

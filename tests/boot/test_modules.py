@@ -97,3 +97,17 @@ def test_command_line_arrives_as_typed(boot):
     run.ends(1, 1)
     if not any(f'command line: "{typed}"' in line for line in run.of_guest("g")):
         run.fail(f"the guest's command line is not {typed!r}")
+
+
+def test_long_line_costs_a_page_more(boot):
+    """What a line asks for lies behind the guest's record: in one page if it is short."""
+    text = "".join(f"{n}," for n in range(130))
+    all_links = " ".join(f"link=l{i}" for i in range(8))
+    run = boot([f'{image("hello")} short', f'{image("hello")} long cmdline={text}',
+                f'{image("hello")} longest vcpus=64 {all_links} cmdline={text}'])
+    run.ends(3, 3)
+    run.has(r"short: created: .*; 32 KiB of the hypervisor's")
+    run.has(r"long: created: .*; 36 KiB of the hypervisor's")
+    for guest in ("long", "longest"):
+        if f'command line: "{text}"' not in "".join(run.of_guest(guest)):
+            run.fail(f"the command line of {guest} did not arrive")

@@ -13,8 +13,7 @@
 
 #include "kernel/vm/module_line.h"
 
-static struct vm_config config;
-static struct device_config devices[VM_DEVICES_MAX];
+static struct module_line given;
 static char error[MODULE_LINE_ERROR_MAX];
 
 /* Parses the line in a block of exactly its size. */
@@ -25,15 +24,14 @@ static int parse(const char *line)
 
     assert_non_null(copy);
     memcpy(copy, line, size);
-    memset(&config, 0x5a, sizeof(config));
-    memset(devices, 0x5a, sizeof(devices));
+    memset(&given, 0x5a, sizeof(given));
     memset(error, 0, sizeof(error));
-    int result = module_line_parse(copy, &config, devices, error);
+    int result = module_line_parse(copy, &given, error);
     free(copy);
 
     assert_true(strlen(error) < MODULE_LINE_ERROR_MAX - 1); /* whole, not cut */
     assert_null(strchr(error, '\n'));
-    assert_non_null(memchr(config.name, 0, sizeof(config.name)));
+    assert_non_null(memchr(given.config.name, 0, sizeof(given.config.name)));
     assert_true(result == 0 || result == -EINVAL);
     assert_int_equal(result == 0, error[0] == '\0');
     return result;
@@ -51,30 +49,30 @@ static void refused(const char *line, const char *name, const char *words)
 
     if (result == 0 || !strstr(error, words))
         fail_msg("%.100s: wanted \"%s\", got %d and \"%s\"", line, words, result, error);
-    assert_string_equal(config.name, name);
+    assert_string_equal(given.config.name, name);
 }
 
 static void test_defaults(void **state)
 {
     (void)state;
     accepted("ring-a");
-    assert_string_equal(config.name, "ring-a");
-    assert_string_equal(config.command_line, "");
-    assert_int_equal(config.memory, VM_MEMORY_DEFAULT);
-    assert_false(config.eager);
-    assert_false(config.control);
-    assert_int_equal(config.vcpus, 1);
-    assert_int_equal(config.weight, 100);
-    assert_int_equal(config.cap, 0);
-    assert_false(config.pinned);
-    for (size_t i = 0; i < ARRAY_SIZE(config.cpus); i++)
-        assert_int_equal(config.cpus[i], 0);
-    assert_int_equal(config.restart, RESTART_NEVER);
-    assert_int_equal(config.restart_limit, 10);
-    assert_int_equal(config.restart_backoff_ms, 10);
-    assert_int_equal(config.boot_order, 0);
-    assert_string_equal(config.after, "");
-    assert_int_equal(config.link_count, 0);
+    assert_string_equal(given.config.name, "ring-a");
+    assert_string_equal(given.config.command_line, "");
+    assert_int_equal(given.config.memory, VM_MEMORY_DEFAULT);
+    assert_false(given.config.eager);
+    assert_false(given.config.control);
+    assert_int_equal(given.config.vcpus, 1);
+    assert_int_equal(given.config.weight, 100);
+    assert_int_equal(given.config.cap, 0);
+    assert_false(given.config.pinned);
+    for (size_t i = 0; i < ARRAY_SIZE(given.config.cpus); i++)
+        assert_int_equal(given.config.cpus[i], 0);
+    assert_int_equal(given.config.restart, RESTART_NEVER);
+    assert_int_equal(given.config.restart_limit, 10);
+    assert_int_equal(given.config.restart_backoff_ms, 10);
+    assert_int_equal(given.config.boot_order, 0);
+    assert_string_equal(given.config.after, "");
+    assert_int_equal(given.config.link_count, 0);
 }
 
 static void test_all_keys_in_any_order(void **state)
@@ -90,10 +88,10 @@ static void test_all_keys_in_any_order(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
         accepted(lines[i]);
-        assert_string_equal(config.name, "ring-a");
-        assert_string_equal(config.command_line, "n=5");
-        assert_int_equal(config.memory, 4 * MIB);
-        assert_int_equal(config.vcpus, 1);
+        assert_string_equal(given.config.name, "ring-a");
+        assert_string_equal(given.config.command_line, "n=5");
+        assert_int_equal(given.config.memory, 4 * MIB);
+        assert_int_equal(given.config.vcpus, 1);
     }
 }
 
@@ -103,22 +101,22 @@ static void test_all_keys_together(void **state)
     accepted("control-1 link=ring:4,ro control vcpus=2 mem=4M,eager cap=150 weight=300 "
              "cpus=1,8-9 restart=on-failure,limit=3,backoff=250 boot_order=-5 after=store "
              "link=log cmdline=\"a b\"");
-    assert_string_equal(config.name, "control-1");
-    assert_true(config.control);
-    assert_int_equal(config.vcpus, 2);
-    assert_int_equal(config.memory, 4 * MIB);
-    assert_true(config.eager);
-    assert_int_equal(config.cap, 150);
-    assert_int_equal(config.weight, 300);
-    assert_true(config.pinned);
-    assert_int_equal(config.cpus[0], BIT(1) | BIT(8) | BIT(9));
-    assert_int_equal(config.restart, RESTART_ON_FAILURE);
-    assert_int_equal(config.restart_limit, 3);
-    assert_int_equal(config.restart_backoff_ms, 250);
-    assert_int_equal(config.boot_order, -5);
-    assert_string_equal(config.after, "store");
-    assert_int_equal(config.link_count, 2);
-    assert_string_equal(config.command_line, "a b");
+    assert_string_equal(given.config.name, "control-1");
+    assert_true(given.config.control);
+    assert_int_equal(given.config.vcpus, 2);
+    assert_int_equal(given.config.memory, 4 * MIB);
+    assert_true(given.config.eager);
+    assert_int_equal(given.config.cap, 150);
+    assert_int_equal(given.config.weight, 300);
+    assert_true(given.config.pinned);
+    assert_int_equal(given.config.cpus[0], BIT(1) | BIT(8) | BIT(9));
+    assert_int_equal(given.config.restart, RESTART_ON_FAILURE);
+    assert_int_equal(given.config.restart_limit, 3);
+    assert_int_equal(given.config.restart_backoff_ms, 250);
+    assert_int_equal(given.config.boot_order, -5);
+    assert_string_equal(given.config.after, "store");
+    assert_int_equal(given.config.link_count, 2);
+    assert_string_equal(given.config.command_line, "a b");
 }
 
 static void test_quoting(void **state)
@@ -145,7 +143,7 @@ static void test_quoting(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         accepted(cases[i].line);
-        assert_string_equal(config.command_line, cases[i].command_line);
+        assert_string_equal(given.config.command_line, cases[i].command_line);
     }
 }
 
@@ -161,7 +159,7 @@ static void test_names(void **state)
     accepted("A-b_c.9");
     accepted("atoll2");
     accepted("1234567890123456789012345678901");
-    assert_int_equal(strlen(config.name), VM_NAME_MAX - 1);
+    assert_int_equal(strlen(given.config.name), VM_NAME_MAX - 1);
     refused("12345678901234567890123456789012", "", "has 32 bytes; 31 is the limit");
     refused("atoll mem=4M", "", "the hypervisor has it");
     refused("", "", "empty");
@@ -174,9 +172,9 @@ static void test_vcpus(void **state)
 {
     (void)state;
     accepted("g vcpus=2");
-    assert_int_equal(config.vcpus, 2);
+    assert_int_equal(given.config.vcpus, 2);
     accepted("g vcpus=64");
-    assert_int_equal(config.vcpus, VM_VCPUS_MAX);
+    assert_int_equal(given.config.vcpus, VM_VCPUS_MAX);
     refused("g vcpus=65", "g", "vcpus=65: expected a number from 1 to 64");
     refused("g vcpus=4294967297", "g", "vcpus=4294967297: expected");
     refused("g vcpus=18446744073709551617", "g", "vcpus=18446744073709551617: expected");
@@ -191,11 +189,11 @@ static void test_memory(void **state)
 {
     (void)state;
     accepted("g mem=1M");
-    assert_int_equal(config.memory, VM_MEMORY_MIN);
+    assert_int_equal(given.config.memory, VM_MEMORY_MIN);
     accepted("g mem=1028K");
-    assert_int_equal(config.memory, MIB + 4 * KIB);
+    assert_int_equal(given.config.memory, MIB + 4 * KIB);
     accepted("g mem=64G");
-    assert_int_equal(config.memory, 64 * GIB);
+    assert_int_equal(given.config.memory, 64 * GIB);
 
     refused("g mem=0", "g", "mem=0: less than 1M");
     refused("g mem=1023K", "g", "mem=1023K: less than 1M");
@@ -212,10 +210,10 @@ static void test_eager(void **state)
 {
     (void)state;
     accepted("g mem=4M,eager");
-    assert_int_equal(config.memory, 4 * MIB);
-    assert_true(config.eager);
+    assert_int_equal(given.config.memory, 4 * MIB);
+    assert_true(given.config.eager);
     accepted("g mem=4M");
-    assert_false(config.eager);
+    assert_false(given.config.eager);
 
     refused("g mem=4M,", "g", "mem=4M,: expected N[K|M|G] or N[K|M|G],eager");
     refused("g mem=4M,lazy", "g", "mem=4M,lazy: expected");
@@ -232,9 +230,9 @@ static void test_weight(void **state)
 {
     (void)state;
     accepted("g weight=1");
-    assert_int_equal(config.weight, 1);
+    assert_int_equal(given.config.weight, 1);
     accepted("g weight=1000");
-    assert_int_equal(config.weight, 1000);
+    assert_int_equal(given.config.weight, 1000);
     refused("g weight=0", "g", "weight=0: expected a number from 1 to 1000");
     refused("g weight=1001", "g", "weight=1001: expected");
     refused("g weight=4294967297", "g", "weight=4294967297: expected");
@@ -248,13 +246,13 @@ static void test_cap(void **state)
 {
     (void)state;
     accepted("g cap=1");
-    assert_int_equal(config.cap, 1);
+    assert_int_equal(given.config.cap, 1);
     accepted("g cap=100");
-    assert_int_equal(config.cap, 100);
+    assert_int_equal(given.config.cap, 100);
     accepted("g cap=200 vcpus=2");
-    assert_int_equal(config.cap, 200);
+    assert_int_equal(given.config.cap, 200);
     accepted("g vcpus=64 cap=6400");
-    assert_int_equal(config.cap, VM_CAP_MAX);
+    assert_int_equal(given.config.cap, VM_CAP_MAX);
     refused("g cap=101", "g", "cap=101: expected at most 100, 100 for each vCPU (vcpus=1)");
     refused("g cap=201 vcpus=2", "g", "cap=201: expected at most 200");
     refused("g vcpus=2 cap=201", "g", "cap=201: expected at most 200");
@@ -272,11 +270,11 @@ static void check_cpus(const char *list, uint64_t low, uint64_t high)
     char line[128] = "g cpus=";
 
     accepted(strcat(line, list));
-    assert_true(config.pinned);
-    assert_int_equal(config.cpus[0], low);
+    assert_true(given.config.pinned);
+    assert_int_equal(given.config.cpus[0], low);
     for (size_t i = 1; i < 7; i++)
-        assert_int_equal(config.cpus[i], 0);
-    assert_int_equal(config.cpus[7], high);
+        assert_int_equal(given.config.cpus[i], 0);
+    assert_int_equal(given.config.cpus[7], high);
 }
 
 static void test_cpus(void **state)
@@ -295,11 +293,11 @@ static void test_cpus(void **state)
     check_cpus("63,511", BIT(63), BIT(63));
     check_cpus("0x3f,448", BIT(63), BIT(0));
     accepted("g cpus=0-511");
-    for (size_t i = 0; i < ARRAY_SIZE(config.cpus); i++)
-        assert_int_equal(config.cpus[i], ~0ull);
+    for (size_t i = 0; i < ARRAY_SIZE(given.config.cpus); i++)
+        assert_int_equal(given.config.cpus[i], ~0ull);
     accepted("g cpus=60-68");
-    assert_int_equal(config.cpus[0], 0xfull << 60);
-    assert_int_equal(config.cpus[1], 0x1f);
+    assert_int_equal(given.config.cpus[0], 0xfull << 60);
+    assert_int_equal(given.config.cpus[1], 0x1f);
 
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         strcat(strcat(strcpy(line, "g \"cpus="), wrong[i]), "\"");
@@ -313,9 +311,9 @@ static void check_restart(const char *line, enum restart_policy policy, uint32_t
                           uint32_t backoff)
 {
     accepted(line);
-    assert_int_equal(config.restart, policy);
-    assert_int_equal(config.restart_limit, limit);
-    assert_int_equal(config.restart_backoff_ms, backoff);
+    assert_int_equal(given.config.restart, policy);
+    assert_int_equal(given.config.restart_limit, limit);
+    assert_int_equal(given.config.restart_backoff_ms, backoff);
 }
 
 static void test_restart(void **state)
@@ -382,7 +380,7 @@ static void test_boot_order(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
         accepted(good[i].line);
-        assert_int_equal(config.boot_order, good[i].order);
+        assert_int_equal(given.config.boot_order, good[i].order);
     }
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
         refused(strcat(strcpy(line, "g boot_order="), wrong[i]), "g",
@@ -399,7 +397,7 @@ static void test_after(void **state)
 
     (void)state;
     accepted("g after=1234567890123456789012345678901");
-    assert_string_equal(config.after, "1234567890123456789012345678901");
+    assert_string_equal(given.config.after, "1234567890123456789012345678901");
     accepted("g after=g"); /* start_order.c refuses this */
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
         refused(strcat(strcpy(line, "g after="), wrong[i]), "g",
@@ -431,10 +429,10 @@ static void test_link(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
         accepted(good[i].line);
-        assert_int_equal(config.link_count, 1);
-        assert_string_equal(config.links[0].name, good[i].name);
-        assert_int_equal(config.links[0].pages, good[i].pages);
-        assert_int_equal(config.links[0].read_only, good[i].read_only);
+        assert_int_equal(given.config.link_count, 1);
+        assert_string_equal(given.config.links[0].name, good[i].name);
+        assert_int_equal(given.config.links[0].pages, good[i].pages);
+        assert_int_equal(given.config.links[0].read_only, good[i].read_only);
     }
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
         refused(strcat(strcpy(line, "g link="), wrong[i]), "g",
@@ -445,14 +443,14 @@ static void test_several_links(void **state)
 {
     (void)state;
     accepted("g link=a link=b:2 link=c link=d link=e mem=4M link=f link=g link=h:9,ro");
-    assert_int_equal(config.link_count, VM_LINKS_MAX);
-    assert_string_equal(config.links[0].name, "a");
-    assert_string_equal(config.links[1].name, "b");
-    assert_int_equal(config.links[1].pages, 2);
-    assert_false(config.links[1].read_only);
-    assert_string_equal(config.links[7].name, "h");
-    assert_int_equal(config.links[7].pages, 9);
-    assert_true(config.links[7].read_only);
+    assert_int_equal(given.config.link_count, VM_LINKS_MAX);
+    assert_string_equal(given.config.links[0].name, "a");
+    assert_string_equal(given.config.links[1].name, "b");
+    assert_int_equal(given.config.links[1].pages, 2);
+    assert_false(given.config.links[1].read_only);
+    assert_string_equal(given.config.links[7].name, "h");
+    assert_int_equal(given.config.links[7].pages, 9);
+    assert_true(given.config.links[7].read_only);
 
     refused("g link=a link=b link=c link=d link=e link=f link=g link=h link=i:2", "g",
             "link=i:2: more than 8 links");
@@ -464,9 +462,9 @@ static void test_control(void **state)
 {
     (void)state;
     accepted("g control");
-    assert_true(config.control);
+    assert_true(given.config.control);
     accepted("g mem=4M \"control\" vcpus=1");
-    assert_true(config.control);
+    assert_true(given.config.control);
     refused("g control=", "g", "control=: expected control alone, without a value");
     refused("g control=on", "g", "control=on: expected control alone");
     refused("g control control", "g", "control: control stands there twice");
@@ -511,7 +509,7 @@ static void test_long_lines(void **state)
         line[10 + length] = '\0';
         if (length < VM_COMMAND_LINE_MAX) {
             accepted(line);
-            assert_int_equal(strlen(config.command_line), length);
+            assert_int_equal(strlen(given.config.command_line), length);
         } else if (length + 8 < VM_COMMAND_LINE_MAX + 16) {
             refused(line, "g", "1023 is the limit");
         } else {
@@ -542,15 +540,15 @@ static void test_every_prefix_is_survived(void **state)
         memcpy(line, whole, length);
         line[length] = '\0';
         parse(line);
-        assert_string_equal(config.name, length < 6 ? line : "ring-a");
+        assert_string_equal(given.config.name, length < 6 ? line : "ring-a");
     }
 }
 
 static const struct device_config *device_of(const char *line)
 {
     accepted(line);
-    assert_int_equal(config.device_count, 1);
-    return &devices[0];
+    assert_int_equal(given.config.device_count, 1);
+    return &given.devices[0];
 }
 
 static void test_block(void **state)
@@ -641,8 +639,8 @@ static void test_device_names(void **state)
     for (int i = 0; i < VM_DEVICES_MAX; i++)
         sprintf(line + strlen(line), " %s:d%d=x", i % 2 ? "net" : "block", i);
     accepted(line);
-    assert_int_equal(config.device_count, VM_DEVICES_MAX);
-    assert_string_equal(devices[62].name, "d62");
+    assert_int_equal(given.config.device_count, VM_DEVICES_MAX);
+    assert_string_equal(given.devices[62].name, "d62");
     refused(strcat(line, " net:last=x"), "g", "net:last: more than 63 devices");
 }
 

@@ -330,13 +330,11 @@ void hvt_poll_done(struct vcpu *vcpu)
     (void)vcpu;
 }
 
-int module_line_parse(const char *line, struct vm_config *config,
-                      struct device_config devices[VM_DEVICES_MAX],
+int module_line_parse(const char *string, struct module_line *given,
                       char error[MODULE_LINE_ERROR_MAX])
 {
-    (void)line;
-    (void)config;
-    (void)devices;
+    (void)string;
+    (void)given;
     (void)error;
     return -EINVAL;
 }
