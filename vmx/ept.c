@@ -185,22 +185,6 @@ static unsigned next_used(const ept_entry *table, unsigned i)
     return i;
 }
 
-static void free_table(const struct ept *ept, ept_entry *table, unsigned level)
-{
-    for (unsigned i = 0; level > LEVEL_PT && (i = next_used(table, i)) < EPT_ENTRIES; i++) {
-        uint64_t entry = read_entry(&table[i]);
-        if (is_table(entry, level))
-            free_table(ept, table_of(entry), level - 1);
-    }
-    frame_pool_free_page(ept->pool, table);
-}
-
-void ept_destroy(struct ept *ept)
-{
-    free_table(ept, table_of(ept->root.value), LEVEL_PML4);
-    *ept = (struct ept){0};
-}
-
 static bool is_valid_mapping(const struct ept *ept, uint64_t guest, uint64_t host, unsigned order,
                              uint8_t access, unsigned type)
 {
@@ -532,11 +516,12 @@ int ept_protect(struct ept *ept, gpa_t guest, uint64_t size, uint8_t access)
 }
 
 struct visitor {
-    void (*visit)(gpa_t guest, const struct ept_leaf *leaf, void *context);
+    ept_visit *visit;
     void *context;
+    struct frame_pool *pool; /* a table goes there when it was visited; NULL: it stays */
 };
 
-static void visit_table(const ept_entry *table, unsigned level, uint64_t guest,
+static void visit_table(ept_entry *table, unsigned level, uint64_t guest,
                         const struct visitor *visitor)
 {
     for (unsigned i = 0; (i = next_used(table, i)) < EPT_ENTRIES; i++) {
@@ -548,12 +533,29 @@ static void visit_table(const ept_entry *table, unsigned level, uint64_t guest,
             visitor->visit(GPA(at), &leaf, visitor->context);
         }
     }
+    if (visitor->pool)
+        frame_pool_free_page(visitor->pool, table);
 }
 
-void ept_for_each(const struct ept *ept,
-                  void (*visit)(gpa_t guest, const struct ept_leaf *leaf, void *context),
-                  void *context)
+void ept_for_each(const struct ept *ept, ept_visit *visit, void *context)
 {
-    struct visitor visitor = {visit, context};
+    struct visitor visitor = {visit, context, NULL};
     visit_table(table_of(ept->root.value), LEVEL_PML4, 0, &visitor);
+}
+
+void ept_take_apart(struct ept *ept, ept_visit *visit, void *context)
+{
+    struct visitor visitor = {visit, context, ept->pool};
+    visit_table(table_of(ept->root.value), LEVEL_PML4, 0, &visitor);
+    *ept = (struct ept){0};
+}
+
+static void pass_by(gpa_t guest, const struct ept_leaf *leaf, void *context)
+{
+    (void)guest, (void)leaf, (void)context;
+}
+
+void ept_destroy(struct ept *ept)
+{
+    ept_take_apart(ept, pass_by, NULL);
 }

@@ -51,6 +51,11 @@ MUST_CHECK int ept_create(struct ept *ept, unsigned max_order, struct frame_pool
  * more, nor has translations of it cached (INVEPT). */
 void ept_destroy(struct ept *ept);
 
+/* The same, and on the way calls `visit` for every leaf in ascending order: it may give back what
+ * the leaf maps. */
+typedef void ept_visit(gpa_t guest, const struct ept_leaf *leaf, void *context);
+void ept_take_apart(struct ept *ept, ept_visit *visit, void *context);
+
 /* Maps 2^order frames at `guest` (both addresses aligned to it) by one leaf. -EINVAL: access that
  * has other bits, is none, or is writable without readable (a misconfiguration, SDM 28.2.3.1;
  * executable alone is one too where the processor lacks it: the caller knows), a memory type that
@@ -131,8 +136,6 @@ struct ept_step {
 unsigned ept_walk_steps(const struct ept *ept, gpa_t guest, struct ept_step steps[EPT_STEPS_MAX]);
 
 /* Calls `visit` for every leaf in ascending order. */
-void ept_for_each(const struct ept *ept,
-                  void (*visit)(gpa_t guest, const struct ept_leaf *leaf, void *context),
-                  void *context);
+void ept_for_each(const struct ept *ept, ept_visit *visit, void *context);
 
 #endif

@@ -49,10 +49,8 @@ static void free_page(gpa_t offset, const struct ept_leaf *leaf, void *context)
 
 void block_stop(struct block *b)
 {
-    if (b->pool && !b->read_only) {
-        ept_for_each(&b->written, free_page, b->pool);
-        ept_destroy(&b->written);
-    }
+    if (b->pool && !b->read_only)
+        ept_take_apart(&b->written, free_page, b->pool);
     b->pool = NULL;
 }
 

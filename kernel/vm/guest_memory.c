@@ -68,8 +68,7 @@ void guest_memory_destroy(struct guest_memory *m)
 {
     if (m->size == 0)
         return;
-    ept_for_each(&m->ept, free_leaf, m);
-    ept_destroy(&m->ept);
+    ept_take_apart(&m->ept, free_leaf, m);
     frame_pool_destroy(&m->pool);
     *m = (struct guest_memory){0};
 }

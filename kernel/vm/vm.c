@@ -201,12 +201,13 @@ static int create_vcpu(struct vm *vm, uint32_t index, char error[VMX_ERROR_MAX])
     return 0;
 }
 
-/* What is left of a life: how often each reason exited. */
+/* What is left of a life: how often each reason exited. Most slots are empty, and nobody counts any
+ * more. */
 static void keep_exits(struct vm *vm, const struct stats *stats)
 {
     struct stat_row row;
     for (uint32_t slot = 0; stats && slot < STAT_SLOTS; slot++)
-        if (stats_row(stats, slot, &row))
+        if (stats->slots[slot].count && stats_row(stats, slot, &row))
             vm->exits[row.reason] += row.count;
 }
 
