@@ -19,24 +19,29 @@
 
 static uint64_t free_at_start; /* frames, with all records made and no guest started */
 
-/* Returns how many may start; `*guests` is how many modules are guests. */
-static uint32_t create_records(const struct boot_info *info, struct vm *created[],
-                               uint32_t *guests)
+/* Returns how many guests a module is: one, or its `copies=`. */
+static uint32_t create_those_of(const struct boot_module *module)
+{
+    size_t size = module->range.end - module->range.start;
+    const void *file = paging_map_readable(HPA(module->range.start), size);
+    uint32_t copies = 1;
+    for (uint32_t copy = 0; copy < copies; copy++) {
+        const struct vm *vm = file ? vm_create(module->string, file, size, copy) : NULL;
+        if (!vm)
+            break; /* and no further one */
+        copies = vm->config.copies;
+    }
+    return copies;
+}
+
+/* Returns how many guests all modules are. */
+static uint32_t create_records(const struct boot_info *info)
 {
     uint32_t count = 0;
-    *guests = 0;
     disks_find(info);
-    for (uint32_t i = 0; i < info->module_count; i++) {
-        if (disks_have(i))
-            continue;
-        ++*guests;
-        const struct boot_module *module = &info->modules[i];
-        size_t size = module->range.end - module->range.start;
-        const void *file = paging_map_readable(HPA(module->range.start), size);
-        struct vm *vm = file ? vm_create(module->string, file, size) : NULL;
-        if (vm && vm->state != VM_REFUSED)
-            created[count++] = vm;
-    }
+    for (uint32_t i = 0; i < info->module_count; i++)
+        if (!disks_have(i))
+            count += create_those_of(&info->modules[i]);
     return count;
 }
 
@@ -82,10 +87,16 @@ static int make_plan(struct plan *plan, uint32_t count)
     return 0;
 }
 
-static void start_in_order(const struct plan *plan, uint32_t count)
+static void start_in_order(const struct plan *plan)
 {
-    for (uint32_t i = 0; i < count; i++)
-        plan->entries[i] = (struct start_entry){.config = &plan->created[i]->config};
+    struct vm *vm;
+    uint32_t count = 0;
+    STAILQ_FOREACH(vm, &vms, link) {
+        if (vm->state == VM_REFUSED)
+            continue;
+        plan->entries[count] = (struct start_entry){.config = &vm->config};
+        plan->created[count++] = vm;
+    }
     uint32_t starting = start_order(plan->entries, count, plan->order, plan->scratch);
     for (uint32_t i = 0; i < count; i++)
         if (plan->entries[i].refused)
@@ -98,16 +109,14 @@ static void start_in_order(const struct plan *plan, uint32_t count)
 void guests_create(const struct boot_info *info)
 {
     struct plan plan;
-    uint32_t guests;
     uint64_t free = frames_available_count();
-    if (make_plan(&plan, info->module_count)) {
-        log_info("no memory to start %u guests", info->module_count);
+    uint32_t guests = create_records(info);
+    free_at_start = frames_free_count();
+    if (make_plan(&plan, guests)) {
+        log_info("no memory to start %u guests", guests);
         return;
     }
-    uint32_t count = create_records(info, plan.created, &guests);
-    free_at_start = frames_free_count();
-    start_in_order(&plan, count);
-    free_at_start += BIT(plan.frames_order);
+    start_in_order(&plan);
     if (frame_free(plan.frames, plan.frames_order))
         panic("the plan's frames were not ours");
     log_info("%u of %u guests created, %llu of %llu MiB free", vms_alive(), guests,

@@ -100,6 +100,13 @@ static int read_command_line(struct module_parser *parser, struct text value)
     return 0;
 }
 
+static int read_copies(struct module_parser *parser, struct text value)
+{
+    if (!module_number(value, 1, VM_COPIES_MAX, &parser->config->copies))
+        return refuse_number(parser, 1, VM_COPIES_MAX);
+    return 0;
+}
+
 static int read_weight(struct module_parser *parser, struct text value)
 {
     if (!module_number(value, WEIGHT_MIN, WEIGHT_MAX, &parser->config->weight))
@@ -274,6 +281,7 @@ static const struct key {
     int (*read)(struct module_parser *parser, struct text value);
 } keys[] = {
     {"vcpus",      KEY_ONCE,     read_vcpus},
+    {"copies",     KEY_ONCE,     read_copies},
     {"mem",        KEY_ONCE,     read_memory},
     {"cmdline",    KEY_ONCE,     read_command_line},
     {"weight",     KEY_ONCE,     read_weight},
@@ -329,6 +337,7 @@ void module_keys_default(struct vm_config *config)
 {
     config->memory = VM_MEMORY_DEFAULT;
     config->vcpus = 1;
+    config->copies = 1;
     config->weight = WEIGHT_DEFAULT;
     config->restart_limit = RESTART_LIMIT_DEFAULT;
     config->restart_backoff_ms = BACKOFF_DEFAULT_MS;
@@ -353,9 +362,14 @@ int module_keys_check(struct module_parser *parser)
 {
     const struct vm_config *config = parser->config;
     uint32_t cap_max = 100 * config->vcpus;
+    char last[VM_NAME_MAX];
 
     if (config->cap > cap_max)
         return module_refuse(parser, "cap=%u: expected at most %u, 100 for each vCPU (vcpus=%u)",
                              config->cap, cap_max, config->vcpus);
+    if (config->copies > 1 && snprintf(last, sizeof last, "%s%u", config->name,
+                                       config->copies - 1) >= (int)sizeof last)
+        return module_refuse(parser, "copies=%u: the name \"%s\" leaves no room for a number",
+                             config->copies, config->name);
     return 0;
 }

@@ -89,12 +89,11 @@ int module_line_parse(const char *string, struct module_line *line,
     module_keys_default(&line->config);
 
     int result = read_name(&parser);
+    while (!result && (result = next_word(&parser)) > 0)
+        result = module_keys_read(&parser);
+    if (!result)
+        result = module_keys_check(&parser);
     if (result)
-        return result;
-    while ((result = next_word(&parser)) > 0) {
-        int error_code = module_keys_read(&parser);
-        if (error_code)
-            return error_code;
-    }
-    return result ? result : module_keys_check(&parser);
+        line->config.copies = 1;
+    return result;
 }

@@ -15,6 +15,7 @@
 #define VM_VCPUS_MAX         64
 #define VM_LINKS_MAX         8
 #define VM_CAP_MAX           (100 * VM_VCPUS_MAX)
+#define VM_COPIES_MAX        4096
 #define VM_CORES_MAX         512 /* numbers that cpus= may name: 0 to 511 */
 #define LINK_NAME_MAX        32  /* with the NUL */
 
@@ -58,6 +59,8 @@ struct vm_config {
     bool control;                           /* control: may operate on other VMs */
     bool pinned;                            /* cpus= is there */
     uint32_t vcpus;                         /* vcpus=N, 1 to VM_VCPUS_MAX */
+    uint32_t copies;                        /* copies=N, 1 to VM_COPIES_MAX (1): so many guests; of
+                                               more than one, each has its number behind the name */
     uint32_t weight;                        /* weight=N, 1 to 1000 (100): its share of a busy core,
                                                for each vCPU, against the others' weights */
     uint32_t cap;                           /* cap=N: per cent of a core that all its vCPUs together
@@ -86,7 +89,7 @@ struct module_line {
  * `cmdline="a b"`; GRUB also puts a backslash before \, " and ', inside quotes and outside, so \\,
  * \" and \' stand for the second byte. Returns 0, or -EINVAL with one line in `error` that names
  * the key and the value. On an error, the configuration is whole, but without what came behind it;
- * its name is "" if that could not be read. */
+ * its name is "" if that could not be read, and `copies` is 1. */
 MUST_CHECK int module_line_parse(const char *string, struct module_line *line,
                                  char error[MODULE_LINE_ERROR_MAX]);
 

@@ -99,33 +99,49 @@ static void refuse_circles(struct start_entry *entries, uint32_t count, uint32_t
     }
 }
 
+/* What is known of those that are not in the order yet, so that not all are looked at for each
+ * one: usually who is first in line is next. */
+struct rest {
+    uint32_t first; /* none is before it */
+    int32_t lowest; /* none has a lower boot_order */
+};
+
 /* The first in line of those that can start now, or NOBODY. */
 static uint32_t find_next(const struct start_entry *entries, uint32_t count,
-                          const uint32_t *awaited)
+                          const uint32_t *awaited, struct rest *rest)
 {
-    uint32_t next = NOBODY;
+    uint32_t next = NOBODY, first = NOBODY;
+    int32_t lowest = INT32_MAX;
 
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = rest->first; i < count; i++) {
+        int32_t order = entries[i].config->boot_order;
         if (entries[i].refused || awaited[i] == STARTED)
             continue;
+        if (first == NOBODY)
+            rest->first = first = i;
+        lowest = MIN(lowest, order);
         if (awaited[i] != NOBODY && awaited[awaited[i]] != STARTED)
             continue;
-        if (next == NOBODY || entries[i].config->boot_order < entries[next].config->boot_order)
+        if (order == rest->lowest)
+            return i;
+        if (next == NOBODY || order < entries[next].config->boot_order)
             next = i;
     }
+    rest->lowest = lowest;
     return next;
 }
 
 uint32_t start_order(struct start_entry *entries, uint32_t count, uint32_t *order,
                      uint32_t *scratch)
 {
+    struct rest rest = {.first = 0, .lowest = INT32_MIN};
     uint32_t ordered = 0;
 
     for (uint32_t i = 0; i < count; i++)
         scratch[i] = find_awaited(entries, count, i);
     refuse_circles(entries, count, scratch);
 
-    for (uint32_t next; (next = find_next(entries, count, scratch)) != NOBODY;) {
+    for (uint32_t next; (next = find_next(entries, count, scratch, &rest)) != NOBODY;) {
         order[ordered++] = next;
         scratch[next] = STARTED;
     }

@@ -40,9 +40,7 @@ struct vcpu_page {
 _Static_assert(sizeof(struct vcpu_page) <= PAGE_SIZE, "a vCPU and its figures are one page");
 _Static_assert(VAPIC_SIZE <= VMX_APIC_SIZE, "all registers of the APIC are in the part for them");
 
-struct vm_list vms = STAILQ_HEAD_INITIALIZER(vms);
 static struct module_line line; /* that is being read: at boot only */
-static uint32_t vm_count;
 static uint32_t vpids_used;
 static _Atomic uint32_t alive;
 
@@ -62,39 +60,12 @@ uint32_t vms_alive(void)
     return atomic_load_explicit(&alive, memory_order_acquire);
 }
 
-struct vm *vm_by_id(uint64_t id)
-{
-    struct vm *vm;
-    STAILQ_FOREACH(vm, &vms, link)
-        if (vm->id == id)
-            return vm;
-    return NULL;
-}
-
-struct vm *vm_by_name(const char *name, size_t length)
-{
-    struct vm *vm;
-    STAILQ_FOREACH(vm, &vms, link)
-        if (strlen(vm->config.name) == length && !memcmp(vm->config.name, name, length))
-            return vm;
-    return NULL;
-}
-
 uint64_t vm_run_ticks(const struct vm *vm)
 {
     uint64_t ticks = 0;
     for (uint32_t i = 0; i < vm->config.vcpus && vm->vcpus[i]; i++)
         ticks += vm->vcpus[i]->run_ticks;
     return ticks;
-}
-
-static bool name_taken(const struct vm *vm)
-{
-    const struct vm *other;
-    STAILQ_FOREACH(other, &vms, link)
-        if (other != vm && !strcmp(other->config.name, vm->config.name))
-            return true;
-    return false;
 }
 
 /* Names in `error` may come from an image or a module line: they bring no control bytes. */
@@ -131,10 +102,21 @@ static struct vm *make_record(void)
     vm->config.links = memcpy(record + links, config->links, console - links);
     vm->config.command_line = memcpy(record + text, config->command_line, length);
     vm->console = (struct console *)(record + console);
-    return vm;
+    if (vm_index_add(vm) == 0)
+        return vm;
+    (void)frame_free(frames, order);
+    return NULL;
 }
 
-struct vm *vm_create(const char *string, const void *file, size_t size)
+/* Each copy has a name of its own: that of the line with its number behind it. */
+static void name_copy(struct vm_config *config, uint32_t copy)
+{
+    size_t length = strlen(config->name);
+    if (config->copies > 1) /* module_line_parse saw to it that there is room */
+        snprintf(config->name + length, sizeof config->name - length, "%u", copy);
+}
+
+struct vm *vm_create(const char *string, const void *file, size_t size, uint32_t copy)
 {
     char error[VMX_ERROR_MAX];
     _Static_assert(MODULE_LINE_ERROR_MAX <= VMX_ERROR_MAX, "the parser's error fits");
@@ -144,15 +126,18 @@ struct vm *vm_create(const char *string, const void *file, size_t size)
         log_info("no memory for the record of another guest: \"%.64s\" is refused", string);
         return NULL;
     }
-    vm->id = vm_count++;
     vm->state = VM_STOPPED;
     vm->file = file;
     vm->file_size = size;
-    STAILQ_INSERT_TAIL(&vms, vm, link);
 
-    if (status) {
+    if (status)
         vm_refuse(vm, error);
-    } else if (name_taken(vm)) {
+    else
+        name_copy(&vm->config, copy);
+    bool taken = vm_index_name(vm) != 0;
+    if (status)
+        return vm;
+    if (taken) {
         snprintf(error, sizeof error, "another guest has the name \"%s\"", vm->config.name);
         vm_refuse(vm, error);
     } else if (devices_create(vm, line.devices, error)) {

@@ -15,6 +15,7 @@
 #include "kernel/vm/stats.h"
 #include "kernel/vm/timers.h"
 #include "kernel/vm/vapic.h"
+#include "kernel/vm/vm_index.h"
 #include "vmx/vmx.h"
 
 /* Why a VM ended. The names are part of the interface: tests and users read them. */
@@ -161,16 +162,14 @@ struct vm {
     uint64_t exits[STAT_REASONS]; /* of lives before; 0 where statistics are compiled out */
     struct console *console;      /* for all its lives */
     STAILQ_ENTRY(vm) link;
+    struct vm *same_hash;         /* the next one in the chain of its name (vm_index.c) */
     struct vcpu *vcpus[VM_VCPUS_MAX]; /* the last: what is behind config.vcpus of them is not there */
 };
 
-STAILQ_HEAD(vm_list, vm);
-extern struct vm_list vms; /* all that were ever named in a module, in that order */
-
-/* Makes the record of a VM from a module: its string and its file. What is wrong with it is one log
- * line, and the VM is in the list as refused. NULL when there is no memory for a record. Called at
- * boot only. */
-struct vm *vm_create(const char *string, const void *file, size_t size);
+/* Makes the record of a VM from a module: its string and its file, and which of `copies=` it is.
+ * What is wrong with it is one log line, and the VM is in the list as refused. NULL when there is
+ * no memory for a record. Called at boot only. */
+struct vm *vm_create(const char *string, const void *file, size_t size, uint32_t copy);
 
 /* Refuses a VM that has not started yet: one log line. */
 void vm_refuse(struct vm *vm, const char *error);
@@ -201,12 +200,6 @@ void vm_put(struct vm *vm);
  * though it may be stopped meanwhile. False also while another core builds it or gives it back:
  * nobody waits for that. */
 MUST_CHECK bool vm_hold(struct vm *vm);
-
-/* By number; NULL: there is none. */
-struct vm *vm_by_id(uint64_t id);
-
-/* By name, of `length` bytes. */
-struct vm *vm_by_name(const char *name, size_t length);
 
 /* TSC ticks that the vCPUs of this life have run. */
 uint64_t vm_run_ticks(const struct vm *vm);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* How long a doorbell takes: peer 0 rings peer 1 and spins until that has rung back. The smallest
+/* How long a doorbell takes: peer 0 rings peer 1 and waits until that has rung back. The smallest
  * round trip of many is printed, in TSC ticks, which are instructions on one simulated processor.
- * Options: n=N rounds (200); peer 1 sleeps in HLT, or with wait=spin spins. */
+ * Options: n=N rounds (200). Peer 1 sleeps in HLT, or with wait=spin spins; peer 0 spins, or with
+ * wait=sleep sleeps. */
 #include "guests/lib/guest.h"
 
 #define VECTOR         0x50
@@ -23,9 +24,26 @@ static void on_question(unsigned vector)
     atoll_link_ring(link.slot, 0);
 }
 
+static bool waits_by(const char *wanted)
+{
+    const char *wait = guest_option("wait");
+    return wait && strcmp(wait, wanted) == 0;
+}
+
+static void wait_for_answer(bool sleeps)
+{
+    if (sleeps)
+        interrupts_off();
+    while (!rung)
+        if (sleeps)
+            wait_for_interrupt();
+    interrupts_on();
+}
+
 static int ask(void)
 {
     uint64_t rounds = guest_option_number("n", DEFAULT_ROUNDS);
+    bool sleeps = waits_by("sleep");
     uint64_t shortest = UINT64_MAX;
 
     for (uint64_t i = 0; i < rounds; i++) {
@@ -34,8 +52,7 @@ static int ask(void)
         uint64_t start = rdtsc();
         if (atoll_link_ring(link.slot, 1) < 0)
             return 1;
-        while (!rung)
-            ;
+        wait_for_answer(sleeps);
         shortest = MIN(shortest, rdtsc() - start);
     }
     printf("bell: round trip %lu ticks\n", shortest);
@@ -44,8 +61,7 @@ static int ask(void)
 
 static int answer(void)
 {
-    const char *wait = guest_option("wait");
-    bool spins = wait && strcmp(wait, "spin") == 0;
+    bool spins = waits_by("spin");
 
     while (!link_peer_gone(&link, 0)) {
         if (spins) {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* What an exit costs its guest: TSC ticks of an instruction that exits, the empty loop taken off,
  * and of what takes several of them. In Bochs with one CPU a tick is an instruction, and a run
- * repeats exactly. */
+ * repeats exactly. Options: quiet=MS, until the serial line has taken what was printed before
+ * (500); life=N, a VM that sleeps as soon as it runs: what its start and its end cost, too
+ * (`control`). */
 #include "guests/lib/descriptors.h"
 #include "guests/lib/exceptions.h"
 #include "guests/lib/guest.h"
@@ -13,7 +15,9 @@
 #define SAMPLES       101
 #define FRESH_PAGES   SAMPLES
 #define CLEARING      512  /* REP STOSQ over a page */
-#define QUIET_MS      500  /* until the serial line has taken what was printed */
+#define DEFAULT_QUIET 500
+#define LIVES         11
+#define LINES_MS      25   /* the serial line takes what is said about a start and an end */
 #define WAIT_TICKS    5000 /* until the timer is due: the core is idle by then */
 
 /* ---- One instruction ------------------------------------------------------------------------- */
@@ -75,15 +79,15 @@ static void report(const char *name, void (*what)(void))
 
 static uint64_t samples[SAMPLES];
 
-static uint64_t median(void)
+static uint64_t median(unsigned count)
 {
-    for (unsigned i = 1; i < SAMPLES; i++)
+    for (unsigned i = 1; i < count; i++)
         for (unsigned j = i; j > 0 && samples[j] < samples[j - 1]; j--) {
             uint64_t smaller = samples[j];
             samples[j] = samples[j - 1];
             samples[j - 1] = smaller;
         }
-    return samples[SAMPLES / 2];
+    return samples[count / 2];
 }
 
 /* The first write to a page that nobody has touched. */
@@ -99,7 +103,7 @@ static void report_fresh_pages(void)
     uint8_t *end = (uint8_t *)guest_ram_end();
     for (unsigned i = 0; i < SAMPLES; i++)
         samples[i] = touch(end - (i + 1) * 4096ul);
-    printf("cost: ept_zero_page %lu ticks\n", median() - CLEARING);
+    printf("cost: ept_zero_page %lu ticks\n", median(SAMPLES) - CLEARING);
     mark();
     touch(end - (SAMPLES + 1) * 4096ul);
     mark();
@@ -156,11 +160,59 @@ static void report_median(const char *name, uint32_t (*what)(void))
         samples[i] = what();
         apic_end_of_interrupt();
     }
-    printf("cost: %s %lu ticks\n", name, median());
+    printf("cost: %s %lu ticks\n", name, median(SAMPLES));
     mark();
     what();
     mark();
     apic_end_of_interrupt();
+}
+
+/* ---- The life of another VM ------------------------------------------------------------------ */
+
+static bool is_in_state(uint64_t vm, enum atoll_run_state wanted)
+{
+    struct atoll_vm_state state;
+    return atoll_vm_state(vm, &state) > 0 && state.state == wanted;
+}
+
+/* On one core it is built when the call returns, and runs later. */
+static uint64_t start(uint64_t vm)
+{
+    uint64_t begin = rdtsc();
+    atoll_control(ATOLL_CONTROL_START, vm);
+    return rdtsc() - begin;
+}
+
+/* Likewise, all is given back. */
+static uint64_t stop(uint64_t vm)
+{
+    uint64_t begin = rdtsc();
+    atoll_control(ATOLL_CONTROL_STOP, vm);
+    return rdtsc() - begin;
+}
+
+static int report_life(const char *name, uint64_t vm, uint64_t (*what)(uint64_t vm),
+                       uint64_t (*undo)(uint64_t vm), enum atoll_run_state wanted)
+{
+    for (unsigned i = 0; i < LIVES; i++) {
+        sleep_ms(LINES_MS);
+        samples[i] = what(vm);
+        if (!is_in_state(vm, wanted))
+            return 1;
+        sleep_ms(LINES_MS);
+        undo(vm);
+    }
+    printf("cost: %s %lu ticks\n", name, median(LIVES));
+    return 0;
+}
+
+static int report_lives(uint64_t vm)
+{
+    stop(vm);
+    if (report_life("vm_create", vm, start, stop, ATOLL_VM_RUNNING))
+        return 1;
+    start(vm);
+    return report_life("vm_destroy", vm, stop, start, ATOLL_VM_STOPPED);
 }
 
 int main(void)
@@ -172,7 +224,7 @@ int main(void)
     report_fresh_pages();
     install(VECTOR);
     report_median("self_ipi", self_ipi);
-    sleep_ms(QUIET_MS);
+    sleep_ms(guest_option_number("quiet", DEFAULT_QUIET));
     report_median("hlt_wake", wake);
-    return 0;
+    return guest_option("life") ? report_lives(guest_option_number("life", 0)) : 0;
 }

@@ -25,6 +25,8 @@ BAD_LINES = [
     ("circle-3b", "after=circle-3c", r".*\(circle-3b after circle-3c after circle-3a after"),
     ("circle-3c", "after=circle-3a", r".*\(circle-3c after circle-3a after circle-3b after"),
     ("order-x", "boot_order=x", "boot_order=x: .*-1000 to 1000"),
+    ("copies-0", "copies=0", "copies=0: .*1 to 4096"),
+    ("copies-bad", "copies=9 weight=x", "weight=x: .*1 to 1000"),
     ("restart-what", "restart=sometimes", "restart=sometimes: .*never, on-failure or always"),
     ("restart-limit", "restart=always,limit=x", "restart=always,limit=x: .*limit=N"),
     ("link-0", "link=a:0", "link=a:0: .*1 to 256"),
@@ -53,6 +55,19 @@ def test_bad_lines(boot, cpus):
         run.has(rf" {name}: refused: {words}")
         if len(run.matches(rf" {name}: ")) != 1:
             run.fail(f"{name} is not refused by one line")
+
+
+def test_copies(boot):
+    """One of them finds its name taken, and so does who comes behind them."""
+    run = boot([f"{image('hello')} h3", f"{image('hello')} h copies=12 mem=1M",
+                f"{image('hello')} h7", f'{image("hello")} last after=h11'], cpus=2)
+    run.ends(13, 15)
+    run.has(r"13 of 15 guests created")
+    for number in range(12):
+        run.has(rf'h{number}\| I am VM \d+, "h{number}"')
+    assert len(run.matches(" refused: another guest has the name ")) == 2
+    assert [match[1] for match in run.matches(r" (\w+): created: ")] == [
+        "h3", *(f"h{number}" for number in range(12) if number != 3), "last"]
 
 
 def test_order_of_the_start(boot):

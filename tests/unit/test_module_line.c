@@ -62,6 +62,7 @@ static void test_defaults(void **state)
     assert_false(given.config.eager);
     assert_false(given.config.control);
     assert_int_equal(given.config.vcpus, 1);
+    assert_int_equal(given.config.copies, 1);
     assert_int_equal(given.config.weight, 100);
     assert_int_equal(given.config.cap, 0);
     assert_false(given.config.pinned);
@@ -362,6 +363,32 @@ static void test_restart_limit_and_backoff(void **state)
     refused("g restart=always,backoff=1,limit=2,backoff=3", "g", ": backoff stands there twice");
 }
 
+static void test_copies(void **state)
+{
+    static const char *const wrong[] = {"0", "4097", "", "-1", "x", "2,", "4294967298"};
+    char line[128];
+
+    (void)state;
+    accepted("g copies=1");
+    assert_int_equal(given.config.copies, 1);
+    accepted("g copies=4096");
+    assert_int_equal(given.config.copies, 4096);
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+        refused(strcat(strcpy(line, "g copies="), wrong[i]), "g",
+                ": expected a number from 1 to 4096");
+    refused("g copies=2 copies=3", "g", "copies stands there twice");
+    refused("g copies=7 x=1", "g", "unknown key");
+    assert_int_equal(given.config.copies, 1);
+
+    /* The name has 31 bytes at most, with the number of the last one. */
+    accepted("twenty-eight-bytes-of-a-name copies=1000");
+    accepted("thirty-one-bytes-of-a-nice-name copies=1");
+    refused("thirty-one-bytes-of-a-nice-name copies=2", "thirty-one-bytes-of-a-nice-name",
+            "copies=2: the name \"thirty-one-bytes-of-a-nice-name\" leaves no room for a number");
+    refused("twenty-eight-bytes-of-a-name copies=1001", "twenty-eight-bytes-of-a-name",
+            "leaves no room");
+}
+
 static void test_boot_order(void **state)
 {
     static const struct {
@@ -532,7 +559,7 @@ static void test_every_prefix_is_survived(void **state)
     static const char whole[] =
         "ring-a vcpus=1 \"cmdline=a \\\"b\\\" \\\\c\" mem=0x400000,eager weight=10 cap=50 "
         "cpus=0,2-3 restart=always,limit=1,backoff=2 boot_order=-1 after=b link=l:4,ro control "
-        "mem=8M x";
+        "copies=2 mem=8M x";
     char line[sizeof(whole)];
 
     (void)state;
@@ -679,6 +706,7 @@ int main(void)
         cmocka_unit_test(test_cpus),
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_restart_limit_and_backoff),
+        cmocka_unit_test(test_copies),
         cmocka_unit_test(test_boot_order),
         cmocka_unit_test(test_after),
         cmocka_unit_test(test_link),

@@ -16,6 +16,7 @@
 /* libc's snprintf is checked for numbers of vCPUs that no VM has. */
 #pragma GCC diagnostic ignored "-Wformat-truncation"
 #include "kernel/vm/vm.c"
+#include "kernel/vm/vm_index.c"
 
 #define VMS_MAX         256
 #define GUEST_VCPUS     4
