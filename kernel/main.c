@@ -137,9 +137,8 @@ static void read_acpi(void)
     power_init(&acpi);
 }
 
-static const char *start_time(void)
+static const char *start_time(uint64_t boot)
 {
-    uint64_t boot = rdtsc();
     const char *how = time_init(options.tsc_hz, acpi.pm_timer_port);
     if (!how)
         return "the frequency of the TSC cannot be found; give it by the option tsc=MHZ";
@@ -186,6 +185,7 @@ void kernel_main(uint32_t magic, uint32_t information)
     static char error[ERROR_MAX];
     hpa_t low_page;
     const char *reason;
+    uint64_t boot = rdtsc();
 
     cpu_init_boot();
     reason = read_boot_info(magic, information);
@@ -203,7 +203,7 @@ void kernel_main(uint32_t magic, uint32_t information)
         log_add_sink(&screen_sink);
     read_acpi();
     panic_set_hooks(smp_stop_others, end_panic);
-    if ((reason = start_apic()) || (reason = start_time()))
+    if ((reason = start_apic()) || (reason = start_time(boot)))
         refuse(reason);
     cores_start(&acpi, &options, low_page);
     selftest();

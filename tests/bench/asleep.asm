@@ -1,6 +1,6 @@
 ; SPDX-License-Identifier: MIT
-; A guest that sleeps for good, but for a timer that it has armed: one of many that are alive beside
-; one that measures. It is as small as can be, for GRUB loads it a thousand times.
+; A guest that arms its timer and sleeps: one of many that are alive beside one that measures. Its
+; timer never comes, or with -DDEADLINE at that tick, which ends the guest: it has no handlers.
 
 APIC_SPURIOUS equ 0x80f
 APIC_TIMER    equ 0x832
@@ -9,6 +9,10 @@ TSC_DEADLINE  equ 0x6e0
 APIC_ENABLED  equ 1 << 8
 BY_DEADLINE   equ 2 << 17
 VECTOR        equ 0x40
+
+%ifndef DEADLINE
+%define DEADLINE 1 << 44                        ; in days
+%endif
 
 bits 32
 section .text
@@ -22,7 +26,8 @@ pvh_entry:
         mov eax, BY_DEADLINE | VECTOR
         wrmsr
         mov ecx, TSC_DEADLINE
-        mov edx, 0x1000                         ; in days
+        mov eax, (DEADLINE) & 0xffffffff
+        mov edx, (DEADLINE) >> 32
         wrmsr
         sti
         hlt

@@ -36,11 +36,26 @@ def parse(words):
     return arguments
 
 
+def remark(row):
+    """What stands behind a row: how many VMREADs it takes, or the figures that it sums up."""
+    if row.vmreads is not None:
+        return f"{row.vmreads} VMREAD, {row.vmwrites} VMWRITE"
+    if row.parts:
+        numbers = ", ".join(part.name.rpartition("_")[2] for part in row.parts)
+        return f"{', '.join(str(part.value) for part in row.parts)} with {numbers} others"
+    return ""
+
+
 def show(row):
     side = "at most" if row.at_most else "at least"
-    counted = "" if row.vmreads is None else f"{row.vmreads} VMREAD, {row.vmwrites} VMWRITE"
-    print(f"{row.name:24} {row.value:>10} {row.unit:20} {side} {row.budget:<8} "
-          f"{'' if row.good else 'MISSED ':7}{counted}".rstrip(), flush=True)
+    budget = "" if row.budget is None else f"{side} {row.budget}"
+    print(f"{row.name:24} {row.value:>10} {row.unit:20} {budget:17} "
+          f"{'' if row.good else 'MISSED ':7}{remark(row)}".rstrip(), flush=True)
+
+
+def with_parts(rows):
+    """All rows, and behind each those that it sums up: for others than people."""
+    return [one for row in rows for one in (row, *row.parts)]
 
 
 def read_rows(path):
@@ -54,7 +69,7 @@ def read_rows(path):
 def compare(rows, before):
     """A line for each row that is not as it was."""
     changed = False
-    for row in rows:
+    for row in with_parts(rows):
         if row.name not in before:
             print(f"{row.name}: new")
         elif (old := before[row.name]["value"]) != row.value:
@@ -93,7 +108,7 @@ def main():
         if arguments.json:
             pathlib.Path(arguments.json).write_text(json.dumps(
                 [{"name": row.name, "value": row.value, "unit": row.unit, "vmreads": row.vmreads,
-                  "vmwrites": row.vmwrites} for row in rows], indent=1) + "\n")
+                  "vmwrites": row.vmwrites} for row in with_parts(rows)], indent=1) + "\n")
         if arguments.compare:
             compare(rows, before)
         if arguments.plot:

@@ -12,6 +12,7 @@ import statistics
 import struct
 import sys
 import tempfile
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "iso"), str(ROOT / "tools")]
@@ -19,11 +20,15 @@ sys.path[:0] = [str(ROOT / "iso"), str(ROOT / "tools")]
 import dump
 import machine
 import make_iso
+import sizes
 import vmcs_counts
 
 TICKS_PER_MS = 50_000  # iso/bochs.py: ips
 SLICE = TICKS_PER_MS   # the longest slice, if slice= does not change it
 WEIGHTS = (100, 200, 400)
+CLEARING = 4096 // 8  # of a page
+RECORD_FRAMES = 1     # the record of a VM: made before its start
+START_INFO_PAGES = 1
 STORMS = ("loop", "exits", "ipi", "doorbell", "sleep", "yield", "timer")
 
 
@@ -33,14 +38,17 @@ class Row:
     name: str
     value: float
     unit: str
-    budget: float        # what is promised
+    budget: float = None  # what is promised; None: nothing
     at_most: bool = True
     recorded: float = None  # what it must not exceed meanwhile, where the promise is not kept yet
     vmreads: int = None  # where they are counted
     vmwrites: int = None
+    parts: tuple = ()    # rows that this one sums up
 
     @property
     def good(self):
+        if self.budget is None:
+            return True
         return self.value <= self.budget if self.at_most else self.value >= self.budget
 
     @property
@@ -71,18 +79,29 @@ class Failed(Exception):
     """The guests did not end as they should."""
 
 
-def boot(build, guests, cpus, mem=512, options="", timeout=300, trace=None, good=None):
-    """Boots guests, of which `good` (all) must end with status 0, and returns the serial console's
-    lines."""
+def boot(build, guests, cpus, mem=512, options="", timeout=300, trace=None, good=None,
+         count=None, until=None):
+    """Boots guests, `count` of them if a line makes several, and returns the serial console's
+    lines. `good` of them (all) must end with status 0; or the machine is stopped behind a line that
+    matches `until`, which must come."""
+    last = threading.Event()
+
+    def look(line):
+        if until and re.search(until, line):
+            last.set()
+
     with tempfile.TemporaryDirectory(prefix="atoll-bench-") as directory:
         iso = pathlib.Path(directory) / "bench.iso"
         entry = make_iso.Entry("bench", make_iso.ends_by_itself(options), guests)
         make_iso.make_iso(iso, build / "atoll.elf", [entry])
         spec = machine.Spec(iso=iso, cpus=cpus, mem=mem, timeout=timeout, trace=trace)
-        result = machine.boot(spec, scratch=directory)
-    good = len(guests) if good is None else good
-    if result.complaint and good == len(guests) or result.ended != (good, len(guests)):
-        raise Failed(f"{result.ended} guests of {len(guests)} ended well: {result.complaint}\n"
+        result = machine.boot(spec, look, directory, stop=last if until else None)
+    if last.is_set():
+        return result.lines
+    count = count or len(guests)
+    good = count if good is None else good
+    if until or result.complaint and good == count or result.ended != (good, count):
+        raise Failed(f"{result.ended} guests of {count} ended well: {result.complaint}\n"
                      f"{result.text[-4000:]}")
     return result.lines
 
@@ -151,20 +170,46 @@ def timer_wake(build):
     return [row("timer_wake", late, "ticks at most")]
 
 
-def doorbell(build, wait):
-    """From a ring to the handler on another core: half of a round trip, guests' code included."""
-    lines = boot(build, [f'{build}/tests/bench/bell.elf a mem=1M link=l cpus=0',
-                         f'{build}/tests/bench/bell.elf b mem=1M link=l cpus=1 '
-                         f'cmdline="wait={wait}"'], 2)
+def doorbell(build, name, wait, ringer="spin", cpus=2):
+    """From a ring to the handler, on another core if there is one: half of a round trip, guests'
+    code included."""
+    bell = f"{build}/tests/bench/bell.elf"
+    lines = boot(build, [f'{bell} a mem=1M link=l cpus=0 cmdline="wait={ringer}"',
+                         f'{bell} b mem=1M link=l cpus={cpus - 1} cmdline="wait={wait}"'], cpus)
     ticks = int(found(lines, r"bell: round trip (\d+) ticks")[0][1])
-    return [row(f"doorbell_{wait}", ticks // 2, "ticks one way")]
+    return [row(name, ticks // 2, "ticks one way")]
+
+
+def link_round_trip(build):
+    """A message through a ring of a link and back through another, both ends asleep before."""
+    def ticks(cpus):
+        ping = f"{build}/tests/bench/ping.elf"
+        lines = boot(build, [f"{ping} a mem=1M link=l cpus=0",
+                             f"{ping} b mem=1M link=l cpus={cpus - 1}"], cpus)
+        return int(found(lines, r"ping: round trip (\d+) ticks")[0][1])
+
+    return [row("link_round_trip", ticks(1), "ticks, median"),
+            row("link_round_trip_2_cores", ticks(2), "ticks, median")]
+
+
+def sched_switch(build):
+    """From the last instruction of a guest that yields to the first one of another."""
+    yields = f"{build}/tests/bench/yields.elf"
+    lines = boot(build, [f"{yields} a mem=1M", f"{yields} b mem=1M cmdline=do=answer"], 1)
+    ticks = int(found(lines, r"yields: a switch takes (\d+) ticks")[0][1])
+    return [row("sched_switch", ticks, "ticks, median")]
+
+
+def costs_in(lines):
+    """By name, what a guest said."""
+    return {match[1]: int(match[2]) for match in found(lines, r"cost: (\w+) (\d+) ticks")}
 
 
 def exit_costs(build):
     """What exits, as its guest sees it: ticks, the empty loop taken off."""
     def costs(options):
-        lines = boot(build, [f"{build}/tests/bench/exit_costs.elf e mem=2M"], 1, options=options)
-        return {match[1]: int(match[2]) for match in found(lines, r"cost: (\w+) (\d+) ticks")}
+        return costs_in(boot(build, [f"{build}/tests/bench/exit_costs.elf e mem=2M"], 1,
+                             options=options))
 
     software = costs("apicv=off")
     rows = [row(name, value, "ticks") for name, value in software.items()]
@@ -190,7 +235,7 @@ def hvt_costs(build):
     """Calls of a Solo5 guest, as it sees them; of a block, besides the copy."""
     lines = boot(build, [f"{build}/tests/bench/hvt_costs.elf h block:storage=ram:64K"], 1,
                  options="conrate=0")
-    costs = {match[1]: int(match[2]) for match in found(lines, r"cost: (\w+) (\d+) ticks")}
+    costs = costs_in(lines)
     return [row(name, costs[name] - (BLOCK_WORDS if "block" in name else 0), "ticks")
             for name in HVT_CALLS]
 
@@ -209,6 +254,22 @@ def loaded(path):
     return copied, len(pages)
 
 
+CREATED = r"^\[ *([\d.]+)\] cpu0 {}: created: .*; (\d+) KiB of the hypervisor's"
+
+
+def ticks_at(match):
+    """What the stamp in front of a line says."""
+    return round(float(match[1]) * 1000 * TICKS_PER_MS)
+
+
+def filling(image, loaded_pages, kib):
+    """Ticks that it takes to clear what the start of a guest takes, `kib` of the hypervisor's and
+    the pages that are loaded, and to copy its image."""
+    copied, pages = loaded(image)
+    frames = pages + loaded_pages + kib // 4 - RECORD_FRAMES
+    return frames * CLEARING + copied // 8
+
+
 def started(build, image, rest, loaded_pages, last_event, count=3):
     """Ticks from the start of a guest to an event of it, besides clearing pages and copying its
     image: guests are made one after the other at boot, and the first one runs at once then."""
@@ -216,15 +277,12 @@ def started(build, image, rest, loaded_pages, last_event, count=3):
         lines = boot(build, [f"{image} h{i} mem=2M {rest}" for i in range(count)], 1,
                      options="trace=com2", trace=trace.name)
         read = dump.read(trace.name)
-    made = found(lines, r"^\[ *([\d.]+)\] cpu0 h\d+: created: .*; (\d+) KiB of the hypervisor's")
-    stamps = [round(float(match[1]) * 1000 * TICKS_PER_MS) for match in made]
+    made = found(lines, CREATED.format(r"h\d+"))
+    stamps = [ticks_at(match) for match in made]
     first = [min(event.time for event in read.events()
                  if event.kind == kind and event.fields.vm == 0) for kind in ("run", last_event)]
-    copied, pages = loaded(image)
-    frames = pages + loaded_pages + int(made[0][2]) // 4 - 1  # 1: the record is older
-    cleared = frames * 4096 // 8
-    built = min(b - a for a, b in zip(stamps, stamps[1:])) - cleared - copied // 8
-    return built + first[1] - first[0]
+    built = min(b - a for a, b in zip(stamps, stamps[1:]))
+    return built - filling(image, loaded_pages, int(made[0][2])) + first[1] - first[0]
 
 
 def hvt_start(build):
@@ -237,9 +295,8 @@ def hvt_start(build):
 
 def vm_create(build):
     """From the start of a guest of the native kind to its first exit."""
-    pages = 1  # the start information
-    return [row("vm_create", started(build, f"{build}/guests/hello.elf", "", pages, "exit"),
-                "ticks")]
+    return [row("vm_create", started(build, f"{build}/guests/hello.elf", "", START_INFO_PAGES,
+                                     "exit"), "ticks")]
 
 
 def vm_destroy(build):
@@ -263,8 +320,88 @@ def boot_first_guest(build):
     """From the start of the kernel to the first exit of the first guest, clearing its memory and
     measuring the TSC (20 ms) included."""
     lines = boot(build, [f"{build}/guests/hello.elf h mem=2M"], 1, options="log=exits")
-    stamp = float(found(lines, r"^\[ *([\d.]+)\] cpu0 h\.0: exit ")[0][1])
-    return [row("boot_first_guest", round(stamp * 1000 * TICKS_PER_MS), "ticks")]
+    ticks = ticks_at(found(lines, r"^\[ *([\d.]+)\] cpu0 h\.0: exit ")[0])
+    return [row("boot_first_guest", ticks, "ticks")]
+
+
+def boot_100_guests(build, count=100):
+    """From the start of the kernel until each of so many guests has come to its first instruction,
+    besides clearing their pages; measuring the TSC (20 ms) is included. What the trace says of the
+    first end and what the log says of it are the same moment."""
+    naps = f"{build}/tests/bench/naps.elf"
+    with tempfile.NamedTemporaryFile(prefix="atoll-bench-") as trace:
+        lines = boot(build, [f"{naps} g copies={count} mem=1M"], 1, options="trace=com2",
+                     trace=trace.name, good=0, count=count)
+        read = dump.read(trace.name)
+    first, ends = {}, []
+    for event in read.events():
+        if event.kind == "entry":
+            first.setdefault(event.fields.vm, event.time)
+        elif event.kind == "stop":
+            ends.append(event.time)
+    if len(first) != count or any(read.overwritten().values()):
+        raise Failed(f"the trace has the first entry of {len(first)} guests of {count}")
+    start = ends[0] - ticks_at(found(lines, r"^\[ *([\d.]+)\] cpu0 g\d+\.0: stopped: ")[0])
+    kib = int(found(lines, CREATED.format("g0"))[0][2])
+    cleared = filling(naps, START_INFO_PAGES, kib) + RECORD_FRAMES * CLEARING
+    return [row("boot_100_guests", max(first.values()) - start - count * cleared, "ticks")]
+
+
+# ---- Growth
+
+OTHERS = (1, 10, 100, 1000)
+
+
+def beside(build, count):
+    """By name, what a guest measures while `count` other VMs are alive, and what the boot of all of
+    them took. Each sleeps with its timer armed: who is awake would rightly take the core."""
+    tests = f"{build}/tests/bench"
+    lines = boot(build, [
+        f'{tests}/exit_costs.elf e mem=2M control cmdline="life={count + 1} '
+        f'quiet={1000 + 15 * count}"',
+        f"{tests}/asleep.elf other copies={count} mem=1M", f"{tests}/asleep.elf life mem=1M"], 1,
+        mem=1536, options="apicv=off", until="cost: vm_destroy")
+    if found(lines, r" other\d*\.0: stopped: "):
+        raise Failed("one of the others has ended")
+    created, = found(lines, rf"^\[ *([\d.]+)\] .*{count + 2} of {count + 2} guests created")
+    kib = int(found(lines, CREATED.format("life"))[0][2])
+    costs = costs_in(lines)
+    costs["vm_create"] -= filling(f"{tests}/asleep.elf", START_INFO_PAGES, kib)
+    return {**costs, "vm_memory": kib, "boot": ticks_at(created)}
+
+
+def growth_row(name, values, unit):
+    """How much more the worst is than the first one, in per cent; `values` by number of others."""
+    first, *_ = values.values()
+    more = 100 * (max(values.values()) / first - 1)
+    grown = row(f"growth_{name}", round(more, 1), "% more, worst")
+    grown.parts = tuple(Row(f"{name}_with_{count}", value, unit)
+                        for count, value in values.items())
+    return grown
+
+
+def growth(build):
+    """The same with 1, 10, 100 and 1000 other VMs alive; of the boot, what each of them adds."""
+    all_costs = {count: beside(build, count) for count in OTHERS}
+    first, *more = OTHERS
+    rows = [growth_row(name, {count: costs[name] for count, costs in all_costs.items()},
+                       "KiB" if name == "vm_memory" else "ticks")
+            for name in all_costs[first] if name != "boot"]
+    base = all_costs[first]["boot"]
+    boots = {count: round((all_costs[count]["boot"] - base) / (count - first)) for count in more}
+    return [*rows, growth_row("boot", boots, "ticks a VM")]
+
+
+def kernel_size(build):
+    """Of the hypervisor's image: its text, and its data with what is zero at first."""
+    kib = sizes.sections(build / "atoll.elf")
+    return [row("kernel_text_kib", round(kib[".text"], 1), "KiB"),
+            row("kernel_data_kib", round(kib[".data"] + kib[".bss"], 1), "KiB")]
+
+
+def lines_of_code(_):
+    """By folder, without blank lines and comments; nothing is promised."""
+    return [Row(f"loc_{folder}", count, "lines") for folder, count in sizes.lines(ROOT).items()]
 
 
 def frame_wake(build, frames=50):
@@ -292,14 +429,21 @@ FIGURES = {
     **{f"witness_beside_{how}": lambda build, how=how: witness(build, how) for how in STORMS},
     "guests_alive": many,
     "timer_wake": timer_wake,
-    "doorbell_sleep": lambda build: doorbell(build, "sleep"),
-    "doorbell_spin": lambda build: doorbell(build, "spin"),
+    "doorbell_sleep": lambda build: doorbell(build, "doorbell_sleep", "sleep"),
+    "doorbell_spin": lambda build: doorbell(build, "doorbell_spin", "spin"),
+    "doorbell_same_core": lambda build: doorbell(build, "doorbell_same_core", "sleep", "sleep", 1),
+    "link_round_trip": link_round_trip,
+    "sched_switch": sched_switch,
     "exit_costs": exit_costs,
     "vm_memory": vm_memory,
     "vm_create": vm_create,
     "vm_destroy": vm_destroy,
     "boot_first_guest": boot_first_guest,
+    "boot_100_guests": boot_100_guests,
     "hvt_costs": hvt_costs,
     "hvt_start": hvt_start,
     "frame_wake": frame_wake,
+    "growth": growth,
+    "kernel_size": kernel_size,
+    "lines_of_code": lines_of_code,
 }

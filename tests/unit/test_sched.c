@@ -401,6 +401,13 @@ int frame_alloc(unsigned order, hpa_t *frame)
     return 0;
 }
 
+int frame_free(hpa_t frame, unsigned order)
+{
+    (void)order;
+    free(phys_to_virt(frame));
+    return 0;
+}
+
 uint64_t time_ticks_to_ns(uint64_t ticks)
 {
     return ticks * 1000 / TICKS_PER_US;
