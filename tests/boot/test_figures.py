@@ -25,7 +25,8 @@ CHOSEN = [
 @pytest.mark.parametrize("name", CHOSEN)
 def test_figure(name):
     rows = figures.FIGURES[name](BUILD)
-    assert rows and all(row.as_recorded for row in rows), rows
+    assert rows
+    assert [row for row in rows if not row.as_recorded] == []
 
 
 def test_growth_is_seen(capsys):
