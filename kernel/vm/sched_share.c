@@ -157,7 +157,9 @@ void core_bury(struct core *core, struct vcpu *vcpu)
 uint64_t core_slice_length(const struct core *core)
 {
     uint64_t runnable = core->queue->count + 1;
-    uint64_t slice = sched_longest_slice * FULL_SLICES / MAX(runnable, FULL_SLICES);
+    if (runnable <= FULL_SLICES)
+        return sched_longest_slice;
+    uint64_t slice = sched_longest_slice * FULL_SLICES / runnable;
     return MAX(slice, sched_longest_slice / SLICE_DIVISOR);
 }
 
