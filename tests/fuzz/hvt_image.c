@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Any bytes as the image of a Solo5 hvt guest with 4 MiB of RAM: what is accepted obeys every rule
  * of Solo5's loader, and can be used without looking again; what is refused is so in words. */
-#include "tests/fuzz/require.h"
-
-#include <string.h>
+#include "tests/fuzz/elf_input.h"
 
 #include "kernel/vm/hvt_image.h"
 
 #define RAM_SIZE (4 * MIB)
-
-struct image_file {
-    const uint8_t *bytes;
-    size_t size;
-    Elf64_Ehdr header;
-};
-
-static Elf64_Phdr program_at(const struct image_file *file, unsigned index)
-{
-    Elf64_Phdr program;
-
-    memcpy(&program, file->bytes + file->header.e_phoff + index * sizeof(program), sizeof(program));
-    return program;
-}
 
 /* The `number`-th program header that has bytes to load. */
 static Elf64_Phdr loaded(const struct image_file *file, unsigned number)
@@ -131,10 +115,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct image_file file = {.size = size};
     struct hvt_image image;
     char error[ELF_ERROR_MAX];
-    uint8_t *bytes = malloc(size > 0 ? size : 1); /* as long as it is: a byte too far is seen */
+    uint8_t *bytes = exact_copy(data, size);
 
-    require(bytes, "memory");
-    memcpy(bytes, data, size);
     memset(error, 'x', sizeof(error));
     file.bytes = bytes;
     int result = hvt_image_parse(bytes, size, RAM_SIZE, &image, error);

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""Builds the fuzz targets with clang and runs each for some seconds; writes a JUnit report.
+"""Builds the fuzz targets with clang and runs each for some seconds, as many at once as there are
+cores; writes a JUnit report.
 
 A target is a C file of this folder for libFuzzer; its first inputs are corpus/TARGET/*. With the
 same seed and the same first inputs it tries the same ones in the same order, as far as it comes.
 """
 
 import argparse
+import concurrent.futures
+import os
 import pathlib
 import re
 import shutil
@@ -20,8 +23,17 @@ sys.path.insert(0, str(ROOT / "iso"))
 import signals
 import verdict
 
-# The sources of the hypervisor under test.
+# The sources of the hypervisor under test; some targets include theirs.
 TARGETS = {
+    "boot_info": ["kernel/boot_info.c"],
+    "memory_map": ["kernel/mm/memory_map.c"],
+    "acpi": ["kernel/acpi.c"],
+    "options": ["kernel/options.c", "kernel/lib/parse.c"],
+    "module_line": ["kernel/vm/module_line.c", "kernel/vm/module_keys.c",
+                    "kernel/vm/module_devices.c", "kernel/lib/parse.c"],
+    "elf_image": ["kernel/vm/elf_image.c", "kernel/vm/elf_file.c"],
+    "start_info": ["kernel/vm/start_info.c", "kernel/vm/guest_acpi.c", "kernel/acpi.c"],
+    "psf": ["kernel/screen/psf.c"],
     "command_line": ["kernel/monitor/words.c", "kernel/lib/parse.c"],
     "line_editor": ["kernel/monitor/line_editor.c"],
     "json_row": ["kernel/monitor/output.c"],
@@ -45,12 +57,17 @@ class Failed(Exception):
     """What is wrong, for people."""
 
 
+def run(words):
+    """Runs a program, which stays in our process group: a signal to us ends it, too."""
+    return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+
+
 def compiled(name, folder):
     """Builds a target; returns its program."""
     program = folder / name
     sources = [HERE / f"{name}.c", *(ROOT / source for source in TARGETS[name])]
-    process = signals.run([*COMPILER, *map(str, sources), "-o", str(program)],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = run([*COMPILER, *map(str, sources), "-o", str(program)])
     if process.returncode != 0:
         raise Failed(f"{name} does not compile:\n{process.stdout}")
     return program
@@ -72,12 +89,9 @@ def fuzzed(name, folder, seconds):
     for directory in (found, corpus):
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir()
-    process = signals.run(
-        [str(program), f"-seed={SEED}", f"-max_total_time={seconds}", f"-max_len={INPUT_MAX}",
-         f"-timeout={INPUT_SECONDS}", f"-artifact_prefix={found}/", str(corpus),
-         str(HERE / "corpus" / name)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors="replace")
+    process = run([str(program), f"-seed={SEED}", f"-max_total_time={seconds}",
+                   f"-max_len={INPUT_MAX}", f"-timeout={INPUT_SECONDS}",
+                   f"-artifact_prefix={found}/", str(corpus), str(HERE / "corpus" / name)])
     done = DONE.search(process.stdout)
     if process.returncode == 0 and done:
         return int(done[1])
@@ -87,26 +101,42 @@ def fuzzed(name, folder, seconds):
     raise Failed("\n".join([f"{name} ended with status {process.returncode}:", tail, *inputs]))
 
 
+def fuzz_all(names, folder, seconds):
+    """Yields for each target, in the order of `names`, how many inputs it took or its failure."""
+    pool = concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    try:
+        runs = [pool.submit(fuzzed, name, folder, seconds) for name in names]
+        for name, done in zip(names, runs):
+            try:
+                yield name, done.result()
+            except (Failed, OSError) as error:
+                yield name, error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def main():
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--build", required=True, type=pathlib.Path, metavar="DIR")
     parser.add_argument("--report", required=True, type=pathlib.Path, metavar="FILE")
     parser.add_argument("--time", required=True, type=int, metavar="S", help="for each target")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="instead of all")
     arguments = parser.parse_args()
+    if unknown := set(arguments.targets) - set(TARGETS):
+        parser.error(f"no target {', '.join(sorted(unknown))}: there are {', '.join(TARGETS)}")
 
     folder = arguments.build / "fuzz"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     suite = xml.etree.ElementTree.Element("testsuite", name="fuzz")
     failed = 0
-    for name in TARGETS:
+    for name, result in fuzz_all(arguments.targets or list(TARGETS), folder, arguments.time):
         case = xml.etree.ElementTree.SubElement(suite, "testcase", classname="fuzz", name=name)
-        try:
-            inputs = fuzzed(name, folder, arguments.time)
-            print(f"{name}: {inputs} inputs", flush=True)
-        except (Failed, OSError) as error:
+        if isinstance(result, Exception):
             failed += 1
-            print(f"{name}: FAILED\n{error}", flush=True)
+            print(f"{name}: FAILED\n{result}", flush=True)
             xml.etree.ElementTree.SubElement(case, "failure", message=f"{name} failed")
+        else:
+            print(f"{name}: {result} inputs", flush=True)
     arguments.report.parent.mkdir(parents=True, exist_ok=True)
     xml.etree.ElementTree.ElementTree(suite).write(arguments.report)
     return 1 if failed else 0
