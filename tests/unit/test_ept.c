@@ -15,6 +15,9 @@
 #include "kernel/panic.h"
 #include "vmx/ept.h"
 
+#define LEAVES_MAX 16384
+#include "tests/unit/ept_model.h"
+
 /* Low, because the metadata counts from physical address 0. */
 #define ARENA_START 0x10000000ull
 #define ARENA_SIZE  (16 * MIB)
@@ -79,21 +82,6 @@ static void release_frames(void)
         void *page = hoard;
         hoard = *(void **)page;
         frame_pool_free_page(&pool, page);
-    }
-}
-
-/* The processor's walk: the raw leaf entry and its level (0 a page table), or an entry of 0. Holds
- * each entry on the way to the SDM: a reference has bits 2:0 and an address, no other. */
-static uint64_t raw_walk(const struct ept *ept, uint64_t guest, unsigned *level)
-{
-    uint64_t table = ept->root.value;
-    for (*level = 3;; --*level) {
-        const uint64_t *entries = phys_to_virt(HPA(table));
-        uint64_t entry = entries[guest >> (12 + 9 * *level) & 0x1ff];
-        if (entry == 0 || *level == 0 || (entry & 0x80))
-            return entry;
-        assert_int_equal(entry & ~0x000ffffffffff000ull, 7);
-        table = entry & 0x000ffffffffff000ull;
     }
 }
 
@@ -263,108 +251,7 @@ static void protect_refuses_bad_ranges(void **state)
     ept_destroy(&ept);
 }
 
-/* The dictionary: leaves in ascending order. */
-struct leaf {
-    uint64_t guest, host;
-    unsigned order;
-    uint8_t access, type;
-};
-
-#define LEAVES_MAX 16384
-
-struct model {
-    size_t count;
-    struct leaf leaves[LEAVES_MAX];
-};
-
 static struct model model, next;
-
-static uint64_t size_of(const struct leaf *leaf)
-{
-    return PAGE_SIZE << leaf->order;
-}
-
-/* The first leaf that ends above `guest`. */
-static size_t model_position(const struct model *in, uint64_t guest)
-{
-    size_t low = 0, high = in->count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (in->leaves[middle].guest + size_of(&in->leaves[middle]) <= guest)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct leaf *model_find(struct model *in, uint64_t guest)
-{
-    size_t i = model_position(in, guest);
-    return i < in->count && in->leaves[i].guest <= guest ? &in->leaves[i] : NULL;
-}
-
-/* Makes room for `count` leaves in place of the `old` ones at `i`. */
-static void model_replace(struct model *in, size_t i, size_t old, size_t count)
-{
-    assert_true(in->count - old + count <= LEAVES_MAX);
-    memmove(&in->leaves[i + count], &in->leaves[i + old],
-            (in->count - i - old) * sizeof(struct leaf));
-    in->count += count - old;
-}
-
-static int model_map(struct model *in, struct leaf leaf)
-{
-    size_t i = model_position(in, leaf.guest);
-    if (i < in->count && in->leaves[i].guest < leaf.guest + size_of(&leaf))
-        return -EEXIST;
-    model_replace(in, i, 0, 1);
-    in->leaves[i] = leaf;
-    return 0;
-}
-
-static int model_protect(struct model *in, uint64_t start, uint64_t end, uint8_t access)
-{
-    for (uint64_t at = start; at < end; at = ALIGN_UP(at + 1, PAGE_SIZE)) {
-        const struct leaf *leaf = model_find(in, at);
-        if (leaf == NULL)
-            return -ENOENT;
-        at = leaf->guest + size_of(leaf) - 1;
-    }
-    for (size_t i = model_position(in, start); i < in->count && in->leaves[i].guest < end;) {
-        struct leaf old = in->leaves[i];
-        bool whole = old.guest >= start && old.guest + size_of(&old) <= end;
-        if (whole || old.access == access) {
-            in->leaves[i++].access = access;
-        } else if (old.guest + size_of(&old) <= start) {
-            i++; /* a piece before the range */
-        } else {
-            model_replace(in, i, 1, 512);
-            for (size_t piece = 0; piece < 512; piece++) {
-                in->leaves[i + piece] = old;
-                in->leaves[i + piece].order = old.order - 9;
-                in->leaves[i + piece].guest += piece * (size_of(&old) / 512);
-                in->leaves[i + piece].host += piece * (size_of(&old) / 512);
-            }
-        }
-    }
-    return 0;
-}
-
-/* Each leaf needs the tables above it: count those that the leaf before did not need. */
-static uint32_t model_tables(const struct model *in)
-{
-    uint64_t last[3] = {UINT64_MAX, UINT64_MAX, UINT64_MAX};
-    uint32_t count = 1;
-    for (size_t i = 0; i < in->count; i++) {
-        for (unsigned level = in->leaves[i].order / 9; level < 3; level++) {
-            uint64_t table = in->leaves[i].guest >> (12 + 9 * (level + 1));
-            count += table != last[level];
-            last[level] = table;
-        }
-    }
-    return count;
-}
 
 static void assert_next_leaf(gpa_t guest, const struct ept_leaf *leaf, void *context)
 {

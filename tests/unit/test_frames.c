@@ -23,6 +23,9 @@ static uint8_t *arena;
 #define SMALL_END   (16 * MIB + 5 * PAGE_SIZE) /* the last block of each order is odd */
 #define SMALL_COUNT (SMALL_END / PAGE_SIZE)
 
+#define MODEL_FRAMES SMALL_COUNT
+#include "tests/unit/frames_model.h"
+
 static uint8_t *metadata; /* exactly as long as promised, so ASan sees a byte too far */
 
 static void start(uint64_t end)
@@ -97,14 +100,6 @@ static void starts_with_nothing(void **state)
     assert_null(page_alloc());
 }
 
-static uint64_t sum_of_blocks(void)
-{
-    uint64_t sum = 0;
-    for (unsigned order = 0; order <= FRAME_MAX_ORDER; order++)
-        sum += frames_free_blocks(order) << order;
-    return sum;
-}
-
 /* Before, while and after blocks are split: they are counted by order, and nothing is lost. */
 static void free_blocks_are_counted(void **state)
 {
@@ -165,34 +160,6 @@ static void neighbouring_ranges_join(void **state)
     frames_add(HPA(2 * MIB), HPA(3 * MIB));
     assert_int_equal(frame_alloc(FRAME_ORDER_2M, &frame), 0);
     assert_int_equal(frame.value, 2 * MIB);
-}
-
-/* The model: which block a frame belongs to, as head + 1; 0 is free, NOT_OURS never free. */
-#define NOT_OURS UINT32_MAX
-
-static uint32_t owner[SMALL_COUNT];
-
-static bool model_all(uint64_t head, unsigned order, uint32_t value)
-{
-    for (uint64_t i = head; i < head + BIT(order); i++)
-        if (owner[i] != value)
-            return false;
-    return true;
-}
-
-static void model_set(uint64_t head, unsigned order, uint32_t value)
-{
-    for (uint64_t i = head; i < head + BIT(order); i++)
-        owner[i] = value;
-}
-
-/* With eager joining, an order has a block exactly when some aligned block of it is all free. */
-static bool model_has_block(unsigned order)
-{
-    for (uint64_t head = 0; head + BIT(order) <= SMALL_COUNT; head += BIT(order))
-        if (model_all(head, order, 0))
-            return true;
-    return false;
 }
 
 struct block {
