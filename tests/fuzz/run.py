@@ -37,6 +37,14 @@ TARGETS = {
     "frame_pool": ["kernel/mm/frame_pool.c", "kernel/mm/frames.c"],
     "ept": ["vmx/ept.c", "kernel/mm/frame_pool.c", "kernel/mm/frames.c"],
     "guest_memory": [],
+    "controls": ["vmx/capabilities.c"],
+    "msr_bitmap": ["vmx/msr_bitmap.c"],
+    "injection": ["vmx/injection.c"],
+    "audit": ["vmx/audit.c", "vmx/audit_controls.c", "vmx/audit_host.c", "vmx/audit_guest.c",
+              "vmx/audit_segments.c", "vmx/vmcs_fields.c", "vmx/capabilities.c"],
+    "guest_walk": [],
+    "timers": ["kernel/vm/timers.c"],
+    "vapic": ["kernel/vm/vapic.c"],
     "psf": ["kernel/screen/psf.c"],
     "command_line": ["kernel/monitor/words.c", "kernel/lib/parse.c"],
     "line_editor": ["kernel/monitor/line_editor.c"],
@@ -47,7 +55,7 @@ TARGETS = {
 }
 COMPILER = ["clang-14", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror",
             "-fno-omit-frame-pointer", "-fsanitize=fuzzer,address,undefined",
-            "-fno-sanitize-recover=all", f"-I{ROOT}", f"-I{ROOT / 'include'}",
+            "-fno-sanitize-recover=all", f"-I{HERE}", f"-I{ROOT}", f"-I{ROOT / 'include'}",
             "-DDIRECT_MAP_BASE=0ull"]
 SEED = 1
 INPUT_MAX = 1024    # bytes
