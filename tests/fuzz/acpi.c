@@ -66,8 +66,8 @@ static void take_blocks(struct input *input, bool keep_sums)
     block_count = 0;
     while (input->left > 6 && block_count < BLOCKS_MAX) {
         struct block *block = &blocks[block_count++];
-        block->address = take(input, 4);
-        size_t size = take(input, 2);
+        block->address = draw(input, 4);
+        size_t size = draw(input, 2);
         block->size = size < input->left ? size : input->left;
         block->bytes = exact_copy(input->bytes, block->size);
         input->bytes += block->size;
@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct acpi_info info;
     struct input input = {data, size};
     char error[ACPI_ERROR_MAX];
-    uint8_t flags = (uint8_t)take(&input, 1);
+    uint8_t flags = (uint8_t)draw(&input, 1);
 
     maps = 0;
     memset(error, 'x', sizeof(error));

@@ -28,15 +28,15 @@ static void check_report(const char *section, const char *message, void *context
 
 static void change(struct vmcs_image *image, struct input *input)
 {
-    uint64_t *value = &image->value[take(input, 1) % VMCS_FIELDS];
-    uint8_t how = (uint8_t)take(input, 1);
+    uint64_t *value = &image->value[draw(input, 1) % VMCS_FIELDS];
+    uint8_t how = (uint8_t)draw(input, 1);
 
     if (how & 0x80)
         *value ^= 1ull << (how & 63);
     else if (how & 0x40)
-        *value = take(input, 8);
+        *value = draw(input, 8);
     else
-        *value += take(input, 1) - 128;
+        *value += draw(input, 1) - 128;
 }
 
 static bool is_canonical(uint64_t address)
@@ -73,14 +73,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {data, size};
     struct vmx_capabilities capabilities = model;
-    uint8_t which = (uint8_t)take(&input, 1);
+    uint8_t which = (uint8_t)draw(&input, 1);
     struct vmcs_image image = makers[which % ARRAY_SIZE(makers)]();
 
     reports = 0;
     require(vmx_audit_image(&image, &capabilities, check_report, NULL) == 0, "a good one");
     if (which & 0x80)
         for (unsigned word = 0; word < VMX_CONTROL_WORDS; word++)
-            capabilities.controls[word] = take(&input, 8);
+            capabilities.controls[word] = draw(&input, 8);
     while (input.left > 0)
         change(&image, &input);
     unsigned broken = vmx_audit_image(&image, &capabilities, check_report, NULL);

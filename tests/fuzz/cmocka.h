@@ -28,6 +28,7 @@ struct CMUnitTest {
 #define assert_in_range(a, low, high)    assert_true((a) >= (low) && (a) <= (high))
 #define assert_string_equal(a, b)        require(strcmp((a), (b)) == 0, #a " == " #b)
 #define assert_memory_equal(a, b, size)  require(memcmp((a), (b), (size)) == 0, #a " == " #b)
+#define assert_memory_not_equal(a, b, n) require(memcmp((a), (b), (n)) != 0, #a " != " #b)
 #define fail_msg(...)                    (fprintf(stderr, __VA_ARGS__), require(false, ""))
 
 #endif

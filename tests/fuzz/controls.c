@@ -63,14 +63,14 @@ static void check_features(const struct vmx_capabilities *c)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {data, size};
-    struct vmx_capabilities c = {.basic = take(&input, 8), .ept_vpid = take(&input, 8),
-                                 .misc = take(&input, 8)};
+    struct vmx_capabilities c = {.basic = draw(&input, 8), .ept_vpid = draw(&input, 8),
+                                 .misc = draw(&input, 8)};
 
     for (unsigned word = 0; word < VMX_CONTROL_WORDS; word++)
-        c.controls[word] = take(&input, 8);
+        c.controls[word] = draw(&input, 8);
     check_features(&c);
     for (unsigned word = 0; word < VMX_CONTROL_WORDS; word++) {
-        uint32_t required = (uint32_t)take(&input, 4), wanted = (uint32_t)take(&input, 4);
+        uint32_t required = (uint32_t)draw(&input, 4), wanted = (uint32_t)draw(&input, 4);
         check_word(&c, (enum vmx_control_word)word, required & wanted, wanted);
         check_word(&c, (enum vmx_control_word)word, required, wanted);
     }

@@ -41,7 +41,7 @@ static uint64_t take_guest(struct input *input)
 {
     static const uint64_t bases[] = {0, PAGE_SIZE_2M, GIB - PAGE_SIZE_2M, GIB, 511 * GIB,
                                      512 * GIB, GUEST_LIMIT - GIB, GUEST_LIMIT - PAGE_SIZE_2M};
-    uint8_t where = (uint8_t)take(input, 1);
+    uint8_t where = (uint8_t)draw(input, 1);
 
     return bases[where % ARRAY_SIZE(bases)] + (where >> 4) * PAGE_SIZE +
            (where & 8 ? PAGE_SIZE_2M - 16 * PAGE_SIZE : 0);
@@ -67,12 +67,12 @@ static void require_result(int result, int wanted, uint64_t left)
 static void map(struct input *input, uint64_t left)
 {
     static const unsigned orders[] = {0, 9, 18, 0, 9, 18, 1, 27};
-    uint8_t how = (uint8_t)take(input, 1);
+    uint8_t how = (uint8_t)draw(input, 1);
     struct leaf leaf = {.order = orders[how >> 5], .access = how & 7, .type = how & 8 ? 0 : 6};
     uint64_t size = PAGE_SIZE << leaf.order;
 
     leaf.guest = take_guest(input);
-    leaf.host = (take(input, 4) | 1024) << 20; /* not 0, which would be NULL here */
+    leaf.host = (draw(input, 4) | 1024) << 20; /* not 0, which would be NULL here */
     if (!(how & 16)) {
         leaf.guest = ALIGN_DOWN(leaf.guest, size);
         leaf.host = ALIGN_DOWN(leaf.host, size);
@@ -87,7 +87,7 @@ static void map(struct input *input, uint64_t left)
 
 static void unmap(struct input *input)
 {
-    uint64_t guest = take_guest(input) + take(input, 1);
+    uint64_t guest = take_guest(input) + draw(input, 1);
     const struct leaf *wanted = model_find(&model, guest);
     struct ept_leaf leaf;
 
@@ -102,8 +102,8 @@ static void unmap(struct input *input)
 
 static void protect(struct input *input, uint64_t left)
 {
-    uint8_t access = (uint8_t)take(input, 1);
-    uint64_t start = take_guest(input), size = take(input, 1) * PAGE_SIZE;
+    uint8_t access = (uint8_t)draw(input, 1);
+    uint64_t start = take_guest(input), size = draw(input, 1) * PAGE_SIZE;
 
     if (access & 8)
         size *= 128;
@@ -169,9 +169,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hoarded = 0;
     model.count = 0;
     require(frame_pool_create(&pool, ARENA_SIZE / PAGE_SIZE) == 0, "a pool");
-    require(ept_create(&ept, max_orders[take(&input, 1) % 4], &pool) == 0, "an EPT");
+    require(ept_create(&ept, max_orders[draw(&input, 1) % 4], &pool) == 0, "an EPT");
     while (input.left > 0 && model.count < LEAVES_MAX - 3 * 1024) {
-        uint8_t call = (uint8_t)take(&input, 1);
+        uint8_t call = (uint8_t)draw(&input, 1);
         keep_frames(call >> 4);
         copy_model(&next, &model);
         switch (call % 4) {
@@ -180,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 2: unmap(&input); break;
         case 3: protect(&input, pool.reserved); break;
         }
-        check_walk(take_guest(&input) + take(&input, 1));
+        check_walk(take_guest(&input) + draw(&input, 1));
         release_frames();
         if ((call & 0xc) == 0)
             check_all();

@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sizes[0] = sizes[1] = 0;
     sizes[POOLS] = FRAMES;
     while (input.left > 0) {
-        uint8_t call = (uint8_t)take(&input, 1), number = (uint8_t)take(&input, 1);
+        uint8_t call = (uint8_t)draw(&input, 1), number = (uint8_t)draw(&input, 1);
         size_t holder = (call >> 4) % (POOLS + 1);
         switch (call % 4) {
         case 0: take_page(holder); break;

@@ -107,9 +107,9 @@ static void unreserve(uint64_t count)
 
 static void step(struct input *input)
 {
-    uint8_t call = (uint8_t)take(input, 1);
-    unsigned order = (unsigned)take(input, 1) % 12;
-    uint64_t number = take(input, 1);
+    uint8_t call = (uint8_t)draw(input, 1);
+    unsigned order = (unsigned)draw(input, 1) % 12;
+    uint64_t number = draw(input, 1);
 
     switch (call % 8) {
     case 0:

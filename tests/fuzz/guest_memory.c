@@ -83,15 +83,15 @@ static uint64_t take_address(struct input *input)
 {
     const uint64_t bases[] = {0, 0, low, GUEST_HOLE_START, GUEST_HOLE_END, GUEST_HOLE_END + high,
                               BIT(48), 0};
-    uint64_t base = bases[take(input, 1) % ARRAY_SIZE(bases)];
+    uint64_t base = bases[draw(input, 1) % ARRAY_SIZE(bases)];
 
-    return base + (uint64_t)((int64_t)(int16_t)take(input, 2));
+    return base + (uint64_t)((int64_t)(int16_t)draw(input, 2));
 }
 
 static void check_fault(struct input *input)
 {
     uint64_t at = take_address(input);
-    uint8_t access = take(input, 1) & EPT_RWX;
+    uint8_t access = draw(input, 1) & EPT_RWX;
     int wanted = !is_ram(at, 1) ? -EFAULT : access & ~rights_of(at) ? -EACCES : 0;
 
     require(guest_memory_fault(&memory, GPA(at), access) == wanted, "a fault");
@@ -116,9 +116,9 @@ static bool may_write(uint64_t at, uint64_t length)
 static void check_write(struct input *input, bool load)
 {
     static uint8_t bytes[COPY_MAX];
-    uint64_t at = take_address(input), length = take(input, 2) % (COPY_MAX + 1);
+    uint64_t at = take_address(input), length = draw(input, 2) % (COPY_MAX + 1);
 
-    memset(bytes, (int)take(input, 1), length);
+    memset(bytes, (int)draw(input, 1), length);
     bool good = is_ram(at, length) && (load || may_write(at, length));
     int result = load ? guest_load_bytes(&memory, GPA(at), bytes, length)
                       : guest_write(&memory, GPA(at), bytes, length);
@@ -131,7 +131,7 @@ static void check_write(struct input *input, bool load)
 
 static void check_read(struct input *input)
 {
-    uint64_t at = take_address(input), length = take(input, 2) % (COPY_MAX + 1);
+    uint64_t at = take_address(input), length = draw(input, 2) % (COPY_MAX + 1);
     static uint8_t wanted[COPY_MAX];
     uint8_t *bytes = malloc(length + 1); /* of its size: a byte too far is seen */
 
@@ -153,8 +153,8 @@ static void check_read(struct input *input)
 
 static void check_reach(struct input *input)
 {
-    uint64_t at = take_address(input), length = 1 + take(input, 1);
-    uint8_t access = (uint8_t)(1 + take(input, 1) % EPT_RWX);
+    uint64_t at = take_address(input), length = 1 + draw(input, 1);
+    uint8_t access = (uint8_t)(1 + draw(input, 1) % EPT_RWX);
     bool present = is_ram(at, 1) && (everything || find_page(at));
     bool wanted = (at & PAGE_MASK) + length <= PAGE_SIZE && present && !(access & ~rights_of(at));
 
@@ -169,8 +169,8 @@ static void check_range(struct input *input)
 {
     uint64_t at = take_address(input), length = take_address(input);
 
-    if (take(input, 1) & 1)
-        at = take(input, 8);
+    if (draw(input, 1) & 1)
+        at = draw(input, 8);
     require(guest_range_ok(&memory, GPA(at), length) == is_ram(at, length), "RAM or not");
 }
 
@@ -186,15 +186,15 @@ static void take_regions(struct input *input)
 {
     uint64_t start = 0;
 
-    region_count = (uint32_t)take(input, 1) % (ARRAY_SIZE(regions) + 1);
+    region_count = (uint32_t)draw(input, 1) % (ARRAY_SIZE(regions) + 1);
     for (uint32_t i = 0; i < region_count; i++) {
         static const uint8_t accesses[] = {EPT_READ, EPT_RW, EPT_RX, EPT_RWX};
-        uint8_t how = (uint8_t)take(input, 1);
+        uint8_t how = (uint8_t)draw(input, 1);
         start += (how & 3) * PAGE_SIZE;
         regions[i] = (struct guest_region){start, start + (1 + (how >> 2 & 3)) * PAGE_SIZE,
                                            accesses[how >> 6]};
     }
-    rights = region_count && take(input, 1) & 1 ? EPT_RW : EPT_RWX;
+    rights = region_count && draw(input, 1) & 1 ? EPT_RW : EPT_RWX;
     require(guest_memory_set_regions(&memory, regions, region_count, rights) == 0, "regions");
 }
 
@@ -202,8 +202,8 @@ static void start(struct input *input)
 {
     static const unsigned orders[] = {FRAME_ORDER_4K, FRAME_ORDER_2M, FRAME_ORDER_1G};
     static uint8_t metadata[ARENA_SIZE / PAGE_SIZE];
-    uint8_t how = (uint8_t)take(input, 1);
-    uint64_t size = (1 + take(input, 1)) * PAGE_SIZE + (how & 1 ? GUEST_HOLE_START : 0);
+    uint8_t how = (uint8_t)draw(input, 1);
+    uint64_t size = (1 + draw(input, 1)) * PAGE_SIZE + (how & 1 ? GUEST_HOLE_START : 0);
 
     if (!arena)
         arena = mmap(NULL, ARENA_SIZE, PROT_READ | PROT_WRITE,
@@ -227,7 +227,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     start(&input);
     while (input.left > 0 && page_count + 8 < PAGES_MAX) {
-        switch (take(&input, 1) % 8) {
+        switch (draw(&input, 1) % 8) {
         case 0: check_fault(&input); break;
         case 1:
         case 2: check_write(&input, false); break;

@@ -74,18 +74,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {data, size};
     struct vmx_vcpu vcpu = {.unrestricted = true};
-    uint8_t mode = (uint8_t)take(&input, 1);
+    uint8_t mode = (uint8_t)draw(&input, 1);
     gpa_t found = {NOT_FOUND};
 
     guest.cr0 = mode & 1 ? 0 : CR0_PG;
     guest.efer = mode & 2 ? EFER_LMA : 0;
     guest.cr4 = (mode & 4 ? CR4_PAE : 0) | (mode & 8 ? CR4_PSE : 0);
-    guest.unreadable = (uint8_t)take(&input, 1);
-    guest.cr3 = take(&input, 2) | take(&input, 1) << 48;
+    guest.unreadable = (uint8_t)draw(&input, 1);
+    guest.cr3 = draw(&input, 2) | draw(&input, 1) << 48;
     walk_model_start();
-    uint64_t linear = take(&input, 8);
+    uint64_t linear = draw(&input, 8);
     while (input.left > 0) {
-        uint64_t at = take(&input, 2) % (RAM / 8), entry = take(&input, 3) | take(&input, 1) << 32;
+        uint64_t at = draw(&input, 2) % (RAM / 8), entry = draw(&input, 3) | draw(&input, 1) << 32;
         memcpy(guest.ram + 8 * at, &entry, 8);
     }
     int result = vmx_translate(&vcpu, linear, &found);

@@ -12,15 +12,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input input = {data, size};
 
     while (input.left > 0) {
-        uint8_t flags = (uint8_t)take(&input, 1);
+        uint8_t flags = (uint8_t)draw(&input, 1);
         struct vmx_injection_input in = {
             .interrupts_on = flags & 1,
             .nmi = flags & 2,
             .interruptibility = flags >> 2 & 15,
-            .vector = flags & 0x40 ? (int)take(&input, 1) : -1,
+            .vector = flags & 0x40 ? (int)draw(&input, 1) : -1,
         };
         if (flags & 0x80) /* type and vector of what was in delivery; an NMI has but one vector */
-            in.event = VALID | (take(&input, 1) & 7) << 8 | take(&input, 1) | take(&input, 4) << 32;
+            in.event = VALID | (draw(&input, 1) & 7) << 8 | draw(&input, 1) | draw(&input, 4) << 32;
         if (TYPE(in.event) == TYPE_NMI && in.event)
             in.event = VALID | TYPE_NMI << 8 | 2;
         struct vmx_injection out = vmx_injection_choose(&in);

@@ -13,7 +13,7 @@ struct input {
 };
 
 /* The next number of so many bytes, at most 8, the lowest first. */
-static inline uint64_t take(struct input *input, size_t bytes)
+static inline uint64_t draw(struct input *input, size_t bytes)
 {
     uint64_t number = 0;
     size_t there = bytes < input->left ? bytes : input->left;

@@ -25,7 +25,7 @@ static uint64_t address_of(size_t byte)
 
 static uint64_t take_address(struct input *input, bool high)
 {
-    return take(input, 2) + (high ? HIGH : 0);
+    return draw(input, 2) + (high ? HIGH : 0);
 }
 
 static size_t byte_of(uint64_t address)
@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(available, 0, sizeof(available));
     memset(taken, 0, sizeof(taken));
     while (input.left > 0 && memory_count + reserved_count < ENTRIES_MAX) {
-        uint8_t bits = (uint8_t)take(&input, 1);
+        uint8_t bits = (uint8_t)draw(&input, 1);
         struct boot_range range = {.start = take_address(&input, bits & START_HIGH)};
         range.end = take_address(&input, bits & END_HIGH);
         uint32_t type = (uint32_t)bits >> 3;

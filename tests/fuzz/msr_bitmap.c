@@ -24,8 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(wanted, 0xff, sizeof(wanted));
     require(msr_bitmap_build(page.bits, NULL, 0) == 0, "an empty list");
     for (unsigned i = 0; i < OPEN_MAX && input.left > 0; i++) {
-        uint8_t how = (uint8_t)take(&input, 1);
-        uint32_t msr = (uint32_t)take(&input, 4);
+        uint8_t how = (uint8_t)draw(&input, 1);
+        uint32_t msr = (uint32_t)draw(&input, 4);
         if (how & 4)
             msr &= 0xc0003fffu; /* near the borders */
         uint32_t high = msr & 0xc0000000u;

@@ -45,6 +45,11 @@ TARGETS = {
     "guest_walk": [],
     "timers": ["kernel/vm/timers.c"],
     "vapic": ["kernel/vm/vapic.c"],
+    "run_queue": ["kernel/vm/run_queue.c"],
+    "switch": [],
+    "block": [],
+    "ring": ["guests/lib/ring.c"],
+    "format": [],
     "psf": ["kernel/screen/psf.c"],
     "command_line": ["kernel/monitor/words.c", "kernel/lib/parse.c"],
     "line_editor": ["kernel/monitor/line_editor.c"],
@@ -54,6 +59,7 @@ TARGETS = {
     "hvt_calls": ["vmx/exit_text.c", "vmx/msr_names.c", "vmx/instruction_error.c"],
 }
 COMPILER = ["clang-14", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror",
+            "-Wno-unknown-pragmas", "-Wno-unknown-warning-option",  # those of gcc alone
             "-fno-omit-frame-pointer", "-fsanitize=fuzzer,address,undefined",
             "-fno-sanitize-recover=all", f"-I{HERE}", f"-I{ROOT}", f"-I{ROOT / 'include'}",
             "-DDIRECT_MAP_BASE=0ull"]

@@ -61,11 +61,11 @@ static const void *map(hpa_t address, size_t size)
 
 static struct elf_image take_image(struct input *input)
 {
-    struct elf_image image = {.segment_count = (uint32_t)take(input, 1) % (SEGMENTS_MAX + 1)};
+    struct elf_image image = {.segment_count = (uint32_t)draw(input, 1) % (SEGMENTS_MAX + 1)};
 
     for (uint32_t i = 0; i < image.segment_count; i++) {
-        image.segments[i].address = GPA(take(input, 3));
-        image.segments[i].memory_size = take(input, 3);
+        image.segments[i].address = GPA(draw(input, 3));
+        image.segments[i].memory_size = draw(input, 3);
     }
     return image;
 }
@@ -136,9 +136,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     gpa_t address;
 
     memset(&guest, 0, sizeof(guest));
-    guest.low = (1 + take(&input, 2) % 4096) * PAGE_SIZE;
-    guest.high = take(&input, 1) * PAGE_SIZE;
-    uint32_t vcpus = 1 + (uint32_t)take(&input, 1) % (VM_VCPUS_MAX + 2);
+    guest.low = (1 + draw(&input, 2) % 4096) * PAGE_SIZE;
+    guest.high = draw(&input, 1) * PAGE_SIZE;
+    uint32_t vcpus = 1 + (uint32_t)draw(&input, 1) % (VM_VCPUS_MAX + 2);
     struct elf_image image = take_image(&input);
     char *command_line = string_copy(input.bytes, MIN(input.left, VM_COMMAND_LINE_MAX - 1u));
 

@@ -49,7 +49,7 @@ static unsigned first_of_model(void)
 
 static void fire(struct timer *timer)
 {
-    unsigned i = (unsigned)(timer - some), other = (unsigned)take(&deeds, 1);
+    unsigned i = (unsigned)(timer - some), other = (unsigned)draw(&deeds, 1);
 
     require(!timer->armed && model[i].armed, "fired, though not armed");
     require(i == first_of_model(), "another one was first");
@@ -57,7 +57,7 @@ static void fire(struct timer *timer)
     model[i].armed = false;
     fires++;
     if (other & 0x80)
-        arm(other % TIMERS, now + take(&deeds, 1) % 32);
+        arm(other % TIMERS, now + draw(&deeds, 1) % 32);
     if (other & 0x40)
         cancel(other % TIMERS);
 }
@@ -82,8 +82,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (unsigned i = 0; i < TIMERS; i++)
         some[i].fire = fire;
     while (input.left > 0) {
-        uint8_t what = (uint8_t)take(&input, 1), i = take(&input, 1) % TIMERS;
-        uint64_t time = take(&input, 1);
+        uint8_t what = (uint8_t)draw(&input, 1), i = draw(&input, 1) % TIMERS;
+        uint64_t time = draw(&input, 1);
         switch (what % 4) {
         case 0: arm(i, time == 255 ? UINT64_MAX : now + time > 32 ? now + time - 32 : 0); break;
         case 1: cancel(i); break;

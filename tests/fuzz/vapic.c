@@ -16,9 +16,9 @@ static struct input choices;
 static void access_any(void)
 {
     static uint64_t page_before[PAGE_SIZE / 8];
-    uint8_t how = (uint8_t)take(&choices, 1);
-    uint32_t msr = how & 1 ? TSC_DEADLINE : VAPIC_MSR_FIRST + (uint32_t)take(&choices, 1);
-    uint64_t value = take(&choices, how & 2 ? 8 : 2), now = take(&choices, how & 4 ? 8 : 2), read;
+    uint8_t how = (uint8_t)draw(&choices, 1);
+    uint32_t msr = how & 1 ? TSC_DEADLINE : VAPIC_MSR_FIRST + (uint32_t)draw(&choices, 1);
+    uint64_t value = draw(&choices, how & 2 ? 8 : 2), now = draw(&choices, how & 4 ? 8 : 2), read;
     struct vapic before;
     struct vapic_ipi ipi = {.vector = 0xee};
 
@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(&model, 0, sizeof(model));
     model.enabled = true;
     model.lvt_timer = model.lvt_error = MASKED;
-    for (unsigned steps = (unsigned)take(&choices, 1) % 64; steps > 0 && choices.left > 0; steps--)
+    for (unsigned steps = (unsigned)draw(&choices, 1) % 64; steps > 0 && choices.left > 0; steps--)
         random_step();
     while (choices.left > 0)
         access_any();

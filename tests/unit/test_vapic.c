@@ -746,7 +746,7 @@ static uint64_t random_state;
 static unsigned random_below(unsigned limit)
 {
 #ifdef FUZZ_CHOICES /* of the fuzz target that includes this */
-    return (unsigned)take(&FUZZ_CHOICES, limit > 256 ? 2 : 1) % limit;
+    return (unsigned)draw(&FUZZ_CHOICES, limit > 256 ? 2 : 1) % limit;
 #endif
     random_state ^= random_state << 13; /* xorshift64 */
     random_state ^= random_state >> 7;
