@@ -10,19 +10,21 @@ static struct input choices;
 #include "tests/unit/test_block.c"
 #undef main
 
-static uint64_t take_number(uint64_t border)
+static uint64_t draw_number(uint64_t border)
 {
     uint8_t how = (uint8_t)draw(&choices, 1);
 
-    return how & 1 ? draw(&choices, 8) : border + (uint64_t)(int64_t)(int16_t)draw(&choices, 2);
+    if (how & 1)
+        return border + (uint64_t)(int64_t)(int8_t)draw(&choices, 1);
+    return how & 2 ? draw(&choices, 8) : border + (uint64_t)(int64_t)(int16_t)draw(&choices, 2);
 }
 
 /* A request of any numbers. */
 static void request_any(struct block *block)
 {
     bool write = draw(&choices, 1) & 1;
-    uint64_t offset = take_number(DISK_SIZE / 2), length = take_number(0);
-    uint64_t data = take_number(GUEST_SIZE);
+    uint64_t offset = draw_number(DISK_SIZE / 2), length = draw_number(DISK_SIZE - offset);
+    uint64_t data = draw_number(GUEST_SIZE);
     bool within = offset < DISK_SIZE && length <= DISK_SIZE - offset && length <= ATOLL_BLOCK_MAX;
     bool is_ram = data <= GUEST_SIZE && length <= GUEST_SIZE - data;
     int wanted = !within ? -EINVAL : write && block->read_only ? -EROFS : is_ram ? 0 : -EFAULT;

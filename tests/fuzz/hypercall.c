@@ -248,6 +248,7 @@ static void start(uint16_t about, uint8_t pattern)
     model.vcpu.vm = model.second.vm = &model.vm;
     model.vm.vcpus[0] = &model.vcpu;
     model.vm.vcpus[1] = &model.second;
+    model.vm.state = VM_ALIVE;
     model.vcpu.state = VCPU_RUNNABLE;
     model.second.state = about & 1 ? VCPU_CREATED : VCPU_RUNNABLE;
     model.vm.config.vcpus = 2;
@@ -306,24 +307,36 @@ static void call(uint16_t about, const uint64_t gpr[VMX_REGISTERS], uint8_t patt
     stop();
 }
 
-/* Where the call may write: as many bytes as it returns, from its address on. */
+/* Where the call may write: as many bytes as it returns, from its address on, which are no more
+ * than there is room for. */
 static uint64_t written_at(const uint64_t gpr[VMX_REGISTERS], uint64_t result, uint64_t *length)
 {
-    uint64_t number = gpr[VMX_RAX];
+    uint64_t room, at;
 
     *length = (int64_t)result > 0 ? result : 0;
-    switch (number) {
+    switch (gpr[VMX_RAX]) {
     case ATOLL_CALL_VM_INFO:
-    case ATOLL_CALL_CONSOLE_READ: return gpr[VMX_RDI];
+    case ATOLL_CALL_CONSOLE_READ:
+        at = gpr[VMX_RDI];
+        room = gpr[VMX_RSI];
+        break;
     case ATOLL_CALL_VM_STATE:
     case ATOLL_CALL_LINK_INFO:
     case ATOLL_CALL_DEVICE_INFO:
-    case ATOLL_CALL_NET_READ: return gpr[VMX_RSI];
+    case ATOLL_CALL_NET_READ:
+        at = gpr[VMX_RSI];
+        room = gpr[VMX_RDX];
+        break;
     case ATOLL_CALL_BLOCK_READ: /* which returns 0, or may have done a part */
-        *length = gpr[VMX_R10] <= sizeof(disk_image) ? gpr[VMX_R10] : 0;
-        return gpr[VMX_RDX];
-    default: *length = 0; return 0;
+        at = gpr[VMX_RDX];
+        room = gpr[VMX_R10];
+        *length = room <= sizeof(disk_image) ? room : 0;
+        break;
+    default:
+        at = room = *length = 0;
     }
+    require(*length <= room, "more than there is room for");
+    return at;
 }
 
 static void check_memory(const uint64_t gpr[VMX_REGISTERS], const struct outcome *one,

@@ -53,6 +53,8 @@ static void get(uint32_t size)
     require(bytes, "memory");
     int result = ring_get(&receiver, bytes, size);
     require(result <= (int)size, "a message longer than the buffer");
+    if (result >= 0 || result == -EMSGSIZE)
+        require(atomic_load(&memory->head) - receiver.position <= DATA, "beyond what was sent");
     if (!honest) {
         require(result >= 0 || result == -EMSGSIZE || result == -EAGAIN || result == -EPROTO,
                 "a get");
@@ -69,16 +71,19 @@ static void get(uint32_t size)
     free(bytes);
 }
 
-/* The other end writes where it likes. */
+/* The other end writes where it likes: a position, the length of the next message, or any word. */
 static void scribble(struct input *input)
 {
-    size_t at = draw(input, 2) % (BYTES / 4);
-    uint32_t word = (uint32_t)draw(input, 4);
+    uint8_t what = (uint8_t)draw(input, 1);
+    uint32_t word = (uint32_t)draw(input, 2);
 
-    if (at % 32 == 0)
-        word = (uint32_t)atomic_load(at == 0 ? &memory->head : &memory->tail) + (word & 0x3ff);
-    memcpy((uint8_t *)memory + 4 * at, &word, 4);
     honest = false;
+    if (what % 4 == 0)
+        atomic_fetch_add(what & 4 ? &memory->head : &memory->tail, word);
+    else if (what % 4 == 1)
+        memcpy(memory->data + receiver.position % DATA, &(uint32_t){word % 512}, 4);
+    else
+        memcpy((uint8_t *)memory + 4 * (word % (BYTES / 4)), &(uint32_t){0x01010101u * what}, 4);
 }
 
 static void skip(void)
@@ -112,7 +117,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 5: get((uint32_t)draw(&input, 1)); break;
         case 6: skip(); break;
         case 7:
-            if (what == 0xff)
+            if (what >= 0xf0)
                 scribble(&input);
             break;
         }

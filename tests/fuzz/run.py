@@ -68,7 +68,7 @@ COMPILER = ["clang-14", "-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror"
             "-fno-sanitize-recover=all", f"-I{HERE}", f"-I{ROOT}", f"-I{ROOT / 'include'}",
             "-DDIRECT_MAP_BASE=0ull"]
 SEED = 1
-INPUT_MAX = 1024    # bytes
+INPUT_MAX = 1200    # bytes
 INPUT_SECONDS = 5   # for one input
 SHOWN_MAX = 4096    # bytes of an input that breaks a target
 SHOWN_LINES = 60    # of what the target said

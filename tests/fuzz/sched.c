@@ -17,7 +17,7 @@ static struct input choices;
 #define __atomic_fetch_or   __c11_atomic_fetch_or
 
 #define FUZZ_CHOICES choices
-#define CHAOS_TICKS  60000 /* a few slices */
+#define CHAOS_TICKS  200000 /* ten slices */
 #define main         unit_test
 #include "tests/unit/test_sched.c"
 #undef main
