@@ -50,6 +50,8 @@ TARGETS = {
               "kernel/vm/lifecycle.c", "kernel/vm/stats.c", "kernel/lib/escape.c"],
     "hypercall": ["kernel/vm/hypercall_names.c", "kernel/vm/guest_memory.c", "kernel/vm/block.c",
                   "vmx/ept.c", "kernel/mm/frame_pool.c", "kernel/mm/frames.c"],
+    "link": ["kernel/vm/guest_memory.c", "vmx/ept.c", "kernel/mm/frame_pool.c",
+             "kernel/mm/frames.c"],
     "switch": [],
     "block": [],
     "ring": ["guests/lib/ring.c"],
