@@ -52,7 +52,7 @@ def hostile(build, arguments):
 
 
 SUITES = {"unit": unit, "fuzz": fuzz, "hostile": hostile, "boot": boot}
-FUZZ_SECONDS = 5
+FUZZ_SECONDS = 3
 
 
 def count(report):

@@ -13,7 +13,6 @@ struct CMUnitTest {
 
 #define cmocka_unit_test(test)                           {test, NULL, NULL}
 #define cmocka_unit_test_setup(test, up)                 {test, up, NULL}
-#define cmocka_unit_test_teardown(test, down)            {test, NULL, down}
 #define cmocka_unit_test_setup_teardown(test, up, down)  {test, up, down}
 #define cmocka_run_group_tests(tests, up, down)          ((void)(tests), 1)
 
