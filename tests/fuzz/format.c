@@ -45,7 +45,8 @@ static void check_bytes(void)
 {
     uint8_t ours[48], theirs[48];
     char text[49];
-    size_t to = draw(&choices, 1) % 24, from = draw(&choices, 1) % 24, size = draw(&choices, 1) % 24;
+    size_t to = draw(&choices, 1) % 24, from = draw(&choices, 1) % 24;
+    size_t size = draw(&choices, 1) % 24;
     int wanted = (int)draw(&choices, 1);
 
     for (size_t i = 0; i < sizeof(ours); i++)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Any registers at a call of the guest ABI: the result and what changes in memory depend on the
  * documented registers alone, nothing but the call's own range changes, what is written is written
- * whole, and an unknown call is -ENOSYS. What the calls ask of the hypervisor stands in plain models
- * here, but for the guest's memory. An input is registers, and a word about the guest. */
+ * whole, and an unknown call is -ENOSYS. What the calls ask of the hypervisor stands in plain
+ * models here, but for the guest's memory. An input is a word about the guest, and registers. */
 #define ARENA_SIZE (64 * PAGE_SIZE)
 #include "tests/fuzz/arena.h"
 

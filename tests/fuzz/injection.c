@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Any state of events at an entry, with the rules of the unit test, which is included: one event is
- * injected at most, what waits has a window, and nothing is injected that the entry would refuse. */
+/* Any state of events at an entry, with the rules of the unit test, which is included: one event
+ * is injected at most, what waits has a window, and nothing that the entry would refuse. */
 #define main unit_test
 #include "tests/unit/test_injection.c"
 #undef main

@@ -113,8 +113,8 @@ static void enter(unsigned id)
 {
     if (lives[id])
         return;
-    require(guest_memory_create(&guests[id].memory, PAGE_SIZE, GUEST_WITH_HOLE, FRAME_ORDER_4K, 8) ==
-                0,
+    require(guest_memory_create(&guests[id].memory, PAGE_SIZE, GUEST_WITH_HOLE, FRAME_ORDER_4K,
+                                8) == 0,
             "a guest's RAM");
     lives[id] = true;
     require(links_enter(&guests[id]) == 0, "entered");
@@ -158,7 +158,8 @@ static void ring(unsigned id, unsigned link, uint64_t number)
     int64_t wanted = 0;
 
     if (!place->named) {
-        require(link_ring(&guests[id], guests[id].config.link_count + number, 0) == -ENOENT, "no link");
+        require(link_ring(&guests[id], guests[id].config.link_count + number, 0) == -ENOENT,
+                "no link");
         return;
     }
     if (number == 7)
@@ -261,7 +262,8 @@ static void check_vm(unsigned id)
         struct link_peer_view view;
         if (!place->named)
             continue;
-        require(link_look_at_peer(guests[id].links[place->slot].link, place->number, &view), "a peer");
+        require(link_look_at_peer(guests[id].links[place->slot].link, place->number, &view),
+                "a peer");
         require(view.alive == place->alive && view.gone == place->gone &&
                     view.generation == place->generation && view.vector == place->vector &&
                     view.pending == (uint32_t)__builtin_popcountll(place->rung),
