@@ -61,6 +61,7 @@ TARGETS = {
     "line_editor": ["kernel/monitor/line_editor.c"],
     "json_row": ["kernel/monitor/output.c"],
     "console_text": ["kernel/lib/escape.c"],
+    "console": [],
     "hvt_image": ["kernel/vm/hvt_image.c", "kernel/vm/elf_file.c"],
     "hvt_calls": ["vmx/exit_text.c", "vmx/msr_names.c", "vmx/instruction_error.c"],
 }
