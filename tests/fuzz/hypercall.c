@@ -226,14 +226,17 @@ static const unsigned arguments[] = {VMX_RDI, VMX_RSI, VMX_RDX, VMX_R10};
 static unsigned argument_count(uint64_t number)
 {
     static const uint8_t counts[] = {
-        [ATOLL_CALL_CONSOLE_WRITE] = 2, [ATOLL_CALL_EXIT] = 1,        [ATOLL_CALL_SLEEP_UNTIL] = 1,
-        [ATOLL_CALL_SLEEP_FOR] = 1,     [ATOLL_CALL_VM_INFO] = 2,     [ATOLL_CALL_PROBE] = 1,
-        [ATOLL_CALL_START_VCPU] = 3,    [ATOLL_CALL_LINK_INFO] = 3,   [ATOLL_CALL_LINK_VECTOR] = 2,
-        [ATOLL_CALL_LINK_RING] = 2,     [ATOLL_CALL_LINK_POLL] = 1,   [ATOLL_CALL_CONTROL] = 2,
-        [ATOLL_CALL_VM_STATE] = 3,      [ATOLL_CALL_CONSOLE_READ] = 2,
+        [ATOLL_CALL_CONSOLE_WRITE] = 2,  [ATOLL_CALL_EXIT] = 1,
+        [ATOLL_CALL_SLEEP_UNTIL] = 1,    [ATOLL_CALL_SLEEP_FOR] = 1,
+        [ATOLL_CALL_VM_INFO] = 2,        [ATOLL_CALL_PROBE] = 1,
+        [ATOLL_CALL_START_VCPU] = 3,     [ATOLL_CALL_LINK_INFO] = 3,
+        [ATOLL_CALL_LINK_VECTOR] = 2,    [ATOLL_CALL_LINK_RING] = 2,
+        [ATOLL_CALL_LINK_POLL] = 1,      [ATOLL_CALL_CONTROL] = 2,
+        [ATOLL_CALL_VM_STATE] = 3,       [ATOLL_CALL_CONSOLE_READ] = 2,
         [ATOLL_CALL_CONSOLE_VECTOR] = 1, [ATOLL_CALL_DEVICE_INFO] = 3,
-        [ATOLL_CALL_BLOCK_READ] = 4,    [ATOLL_CALL_BLOCK_WRITE] = 4, [ATOLL_CALL_NET_READ] = 3,
-        [ATOLL_CALL_NET_WRITE] = 3,     [ATOLL_CALL_NET_VECTOR] = 2,
+        [ATOLL_CALL_BLOCK_READ] = 4,     [ATOLL_CALL_BLOCK_WRITE] = 4,
+        [ATOLL_CALL_NET_READ] = 3,       [ATOLL_CALL_NET_WRITE] = 3,
+        [ATOLL_CALL_NET_VECTOR] = 2,
     };
     return number < ARRAY_SIZE(counts) ? counts[number] : 0;
 }
@@ -268,7 +271,9 @@ static void start(uint16_t about, uint8_t pattern)
         require(guest_load_bytes(&model.vm.memory, GPA(at), page, PAGE_SIZE) == 0, "to fill RAM");
     model.devices[0] = (struct device){
         .config.kind = DEVICE_BLOCK,
-        .block = {.image = disk_image, .capacity = sizeof(disk_image), .block_size = 512,
+        .block = {.image = disk_image,
+                  .capacity = sizeof(disk_image),
+                  .block_size = 512,
                   .read_only = about & 32},
     };
     model.devices[1].config.kind = DEVICE_NET;

@@ -8,9 +8,9 @@
 
 #include "kernel/mm/memory_map.h"
 
-#define EDGE        (16 * PAGE_SIZE)       /* bytes at either end that the model has one by one */
+#define EDGE        (16 * PAGE_SIZE)        /* bytes at either end that the model has one by one */
 #define HIGH        (UINT64_MAX - EDGE + 1) /* where the upper ones begin */
-#define BYTES       (2 * EDGE + 1)         /* with one for all that lies between */
+#define BYTES       (2 * EDGE + 1)          /* with one for all that lies between */
 #define ENTRIES_MAX 24
 #define USABLE_MAX  64
 
@@ -87,8 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
 
     size_t wanted_count = model_usable(wanted);
-    int count = memory_map_usable(memory, memory_count, reserved, reserved_count, usable,
-                                  USABLE_MAX);
+    int count =
+        memory_map_usable(memory, memory_count, reserved, reserved_count, usable, USABLE_MAX);
     require(count == (int)wanted_count, "another number of ranges");
     for (size_t i = 0; i < wanted_count; i++)
         require(usable[i].start == wanted[i].start && usable[i].end == wanted[i].end,
