@@ -13,6 +13,7 @@
 
 static struct vm guests[VMS];
 static struct vcpu vcpus[VMS][2];
+static struct link_config lines[VMS][LINKS];
 
 /* The model: a VM's place in a link. */
 static struct place {
@@ -84,7 +85,7 @@ static void join(unsigned id, struct input *input)
     for (unsigned link = 0; link < LINKS; link++) {
         if (!(which >> link & 1))
             continue;
-        struct link_config *config = &vm->config.links[vm->config.link_count];
+        struct link_config *config = &lines[id][vm->config.link_count];
         config->name[0] = (char)('a' + link);
         config->pages = pages;
         config->read_only = how >> (4 + link) & 1;
@@ -287,6 +288,7 @@ static void start(void)
     arena_start();
     STAILQ_INIT(&links);
     memset(guests, 0, sizeof(guests));
+    memset(lines, 0, sizeof(lines));
     memset(places, 0, sizeof(places));
     memset(peers_of, 0, sizeof(peers_of));
     memset(posts, 0, sizeof(posts));
@@ -295,6 +297,7 @@ static void start(void)
         lives[id] = false;
         guests[id].id = id;
         guests[id].config.vcpus = 2;
+        guests[id].config.links = lines[id];
         for (unsigned i = 0; i < 2; i++) {
             vcpus[id][i].vm = &guests[id];
             guests[id].vcpus[i] = &vcpus[id][i];

@@ -11,14 +11,12 @@
 
 #define PRINTED_MAX (64 * KIB)
 
-static int parse(const char *line, size_t size, struct vm_config *config,
-                 struct device_config *devices)
+static int parse(const char *string, size_t size, struct module_line *line)
 {
-    char *copy = string_copy(line, size), error[MODULE_LINE_ERROR_MAX] = "";
+    char *copy = string_copy(string, size), error[MODULE_LINE_ERROR_MAX] = "";
 
-    memset(config, 0x5a, sizeof(*config));
-    memset(devices, 0, VM_DEVICES_MAX * sizeof(*devices));
-    int result = module_line_parse(copy, config, devices, error);
+    memset(line, 0x5a, sizeof(*line));
+    int result = module_line_parse(copy, line, error);
     free(copy);
     require(result == 0 || result == -EINVAL, "a result of its own");
     require_line(error, sizeof(error));
@@ -57,9 +55,10 @@ static void check_config(const struct vm_config *config, const struct device_con
 {
     require(is_name(config->name, sizeof(config->name)) && strcmp(config->name, "atoll") != 0,
             "the name");
-    require(memchr(config->command_line, '\0', sizeof(config->command_line)), "the command line");
+    require(memchr(config->command_line, '\0', VM_COMMAND_LINE_MAX), "the command line");
     require(config->memory >= VM_MEMORY_MIN && config->memory % PAGE_SIZE == 0, "memory");
     require(is_between(config->vcpus, 1, VM_VCPUS_MAX), "vCPUs");
+    require(is_between(config->copies, 1, VM_COPIES_MAX), "copies");
     require(is_between(config->weight, 1, 1000), "a weight");
     require(config->cap <= 100 * config->vcpus, "a cap");
     require((unsigned)config->restart <= RESTART_ALWAYS && config->restart_limit <= 1000000 &&
@@ -130,7 +129,7 @@ static void print(const struct vm_config *config, const struct device_config *de
                   config->name, config->memory, config->eager ? ",eager" : "", config->vcpus,
                   config->weight, policies[config->restart], config->restart_limit,
                   config->restart_backoff_ms, config->control ? " control" : "");
-    at += sprintf(at, " boot_order=%d", config->boot_order);
+    at += sprintf(at, " boot_order=%d copies=%u", config->boot_order, config->copies);
     if (config->cap)
         at += sprintf(at, " cap=%u", config->cap);
     if (config->pinned)
@@ -151,21 +150,33 @@ static void print(const struct vm_config *config, const struct device_config *de
     strcpy(at, "\"");
 }
 
+static void require_same(struct module_line *one, struct module_line *other)
+{
+    require(memcmp(one->devices, other->devices,
+                   one->config.device_count * sizeof(*one->devices)) == 0, "other devices");
+    require(memcmp(one->links, other->links, one->config.link_count * sizeof(*one->links)) == 0,
+            "other links");
+    require(strcmp(one->command_line, other->command_line) == 0, "another command line");
+    one->config.links = other->config.links = NULL;
+    one->config.command_line = other->config.command_line = NULL;
+    require(memcmp(&one->config, &other->config, sizeof(one->config)) == 0,
+            "printed and read, it is another");
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct vm_config config, again;
-    static struct device_config devices[VM_DEVICES_MAX], devices_again[VM_DEVICES_MAX];
-    static char line[PRINTED_MAX];
+    static struct module_line line, again;
+    static char printed[PRINTED_MAX];
+    const struct vm_config *config = &line.config;
 
-    if (parse((const char *)data, size, &config, devices) != 0) {
-        require(!config.name[0] || is_name(config.name, sizeof(config.name)), "a refused name");
+    if (parse((const char *)data, size, &line) != 0) {
+        require(!config->name[0] || is_name(config->name, sizeof(config->name)), "a refused name");
+        require(config->copies == 1, "copies of what is refused");
         return 0;
     }
-    check_config(&config, devices);
-    print(&config, devices, line);
-    require(parse(line, strlen(line), &again, devices_again) == 0,
-            "what was printed is not accepted");
-    require(memcmp(&config, &again, sizeof(config)) == 0, "printed and read, it is another");
-    require(memcmp(devices, devices_again, sizeof(devices)) == 0, "the devices are others");
+    check_config(config, line.devices);
+    print(config, line.devices, printed);
+    require(parse(printed, strlen(printed), &again) == 0, "what was printed is not accepted");
+    require_same(&line, &again);
     return 0;
 }
