@@ -27,6 +27,7 @@
 #include "kernel/vm/cores.h"
 #include "kernel/vm/exit_log.h"
 #include "kernel/vm/exits.h"
+#include "kernel/vm/frame_audit.h"
 #include "kernel/vm/guests.h"
 #include "kernel/vm/sched.h"
 #include "kernel/vm/signals.h"
@@ -175,6 +176,8 @@ static void selftest(void)
         __asm__ volatile("1: pushq %rax; jmp 1b"); /* the guard page below ends it */
         return;
     case SELFTEST_HOSTILE:
+        if (!frame_audit_init())
+            refuse("no memory for the audit of frames");
         secret_plant();
         return;
     }
@@ -226,9 +229,13 @@ void kernel_main(uint32_t magic, uint32_t information)
     if (options.tour)
         signals_enable();
     guests_create(&boot_info);
+    frame_audit();
     cores_run();
-    if (options.selftest == SELFTEST_HOSTILE)
+    frame_audit();
+    if (options.selftest == SELFTEST_HOSTILE) {
         guests_recount();
+        frame_audit_summary();
+    }
     log_flush(); /* room for the summary, however much the guests have said */
     trace_dump_at_end(&options); /* before the last word: whoever reads that may switch off */
     summary_print();

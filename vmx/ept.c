@@ -18,7 +18,6 @@
 #define EPT_TYPE_SHIFT   3
 #define EPT_TYPE_MASK    (7ull << EPT_TYPE_SHIFT)
 #define EPT_LARGE_PAGE   BIT(7) /* of a PDPTE or PDE: a leaf */
-#define EPT_ADDRESS_MASK ((BIT(52) - 1) & ~PAGE_MASK)
 
 #define EPT_INDEX_BITS  9
 #define EPT_ENTRIES     (1u << EPT_INDEX_BITS)
@@ -393,6 +392,44 @@ unsigned ept_walk_steps(const struct ept *ept, gpa_t guest, struct ept_step step
             return count;
         table = table_of(step->entry);
     }
+}
+
+static void visit_entries(const ept_entry *table, unsigned level, uint64_t guest,
+                          bool (*visit)(gpa_t guest, uint64_t entry, unsigned order, void *context),
+                          void *context)
+{
+    for (unsigned i = 0; (i = next_used(table, i)) < EPT_ENTRIES; i++) {
+        uint64_t entry = read_entry(&table[i]), at = guest + i * span(level);
+        if (visit(GPA(at), entry, level * EPT_INDEX_BITS, context))
+            visit_entries(table_of(entry), level - 1, at, visit, context);
+    }
+}
+
+void ept_for_each_entry(const struct ept *ept,
+                        bool (*visit)(gpa_t guest, uint64_t entry, unsigned order, void *context),
+                        void *context)
+{
+    visit_entries(table_of(ept->root.value), LEVEL_PML4, 0, visit, context);
+}
+
+uint64_t ept_leaf_bits(unsigned order, uint8_t access)
+{
+    return leaf_entry(0, order / EPT_INDEX_BITS, access, EPT_WB);
+}
+
+bool ept_recent_is_mapped(const struct ept *ept)
+{
+    struct ept_leaf leaf;
+    for (uint64_t i = 0; i < EPT_RECENT; i++) {
+        uint64_t entry = atomic_load_explicit(&ept->recent[i], memory_order_acquire);
+        uint64_t page = entry >> EPT_RECENT_TAG_SHIFT << EPT_RECENT_BITS | i;
+        uint64_t host = (entry & EPT_RECENT_HOST_MASK) >> EPT_RECENT_HOST_SHIFT;
+        if (entry && (ept_walk(ept, GPA(page << PAGE_SHIFT), &leaf) ||
+                      leaf.address.value >> PAGE_SHIFT != host ||
+                      leaf.access != (entry & EPT_ACCESS_MASK)))
+            return false;
+    }
+    return true;
 }
 
 /* The addresses whose leaves ept_protect changes: [start, end). */

@@ -135,6 +135,21 @@ struct ept_step {
 #define EPT_STEPS_MAX 4
 unsigned ept_walk_steps(const struct ept *ept, gpa_t guest, struct ept_step steps[EPT_STEPS_MAX]);
 
+/* Entries as they are, for audits: calls `visit` for each that is not 0, in ascending order, and for
+ * those of a table behind the entry that should name it, if `visit` returned true for that one. An
+ * entry is about 2^order frames from `guest` on. */
+void ept_for_each_entry(const struct ept *ept,
+                        bool (*visit)(gpa_t guest, uint64_t entry, unsigned order, void *context),
+                        void *context);
+
+/* An entry is an address and other bits. ept_map writes EPT_RWX beside that of a table, and for a
+ * write-back leaf of 2^order frames what ept_leaf_bits says. */
+#define EPT_ADDRESS_MASK ((BIT(52) - 1) & ~PAGE_MASK)
+uint64_t ept_leaf_bits(unsigned order, uint8_t access);
+
+/* Does what ept_reach remembers agree with what is mapped? */
+bool ept_recent_is_mapped(const struct ept *ept);
+
 /* Calls `visit` for every leaf in ascending order. */
 void ept_for_each(const struct ept *ept, ept_visit *visit, void *context);
 

@@ -25,18 +25,26 @@
 #define CR3_PCID       0xfffull
 #define IDENTITY_ENTRY 0xe7u /* 4 MiB, present, writable, user, accessed, dirty */
 
+static uint32_t *identity_map; /* NULL: nobody has needed it */
+
 const void *modes_identity_map(void)
 {
     static struct spinlock lock;
-    static uint32_t *map;
     spin_lock(&lock);
-    if (!map) {
-        map = page_alloc();
-        for (uint32_t i = 0; map && i < PAGE_SIZE / sizeof *map; i++)
-            map[i] = i << 22 | IDENTITY_ENTRY; /* A and D are set: the walk never writes */
+    if (!identity_map) {
+        identity_map = page_alloc();
+        for (uint32_t i = 0; identity_map && i < PAGE_SIZE / sizeof *identity_map; i++)
+            identity_map[i] = i << 22 | IDENTITY_ENTRY; /* A and D are set: the walk never writes */
     }
     spin_unlock(&lock);
-    return map;
+    return identity_map;
+}
+
+bool vmx_identity_map(gpa_t *guest, hpa_t *host)
+{
+    *guest = GPA(IDENTITY_MAP_GPA);
+    *host = identity_map ? virt_to_phys(identity_map) : HPA(0);
+    return identity_map;
 }
 
 static bool paging(const struct vmx_vcpu *v)

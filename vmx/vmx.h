@@ -131,6 +131,10 @@ struct vmx_vcpu {
 MUST_CHECK int vmx_vcpu_create(struct vmx_vcpu *vcpu, struct ept *ept, struct frame_pool *pool,
                                uint16_t vpid, uint64_t tsc_offset, char error[VMX_ERROR_MAX]);
 
+/* The page that all EPTs map read-only at `guest` where processors lack "unrestricted guest"; false:
+ * none does. */
+bool vmx_identity_map(gpa_t *guest, hpa_t *host);
+
 /* Frees what vmx_vcpu_create took. The vCPU must be unloaded. */
 void vmx_vcpu_destroy(struct vmx_vcpu *vcpu);
 

@@ -7,6 +7,7 @@
 #include <linux/errno.h>
 #include <string.h>
 #include <sys/queue.h>
+#include "kernel/lib/format.h"
 #include "kernel/lib/spinlock.h"
 #include "kernel/mm/phys.h"
 
@@ -284,6 +285,102 @@ uint64_t frames_free_blocks(unsigned order)
     uint64_t count = pool.blocks[order];
     spin_unlock(&pool.lock);
     return count;
+}
+
+hpa_t frames_end(void)
+{
+    return HPA(pool.end << PAGE_SHIFT); /* never changes behind frames_init */
+}
+
+/* What a look at all metadata counts. */
+struct tally {
+    uint64_t free, total, blocks[FRAME_ORDERS];
+};
+
+/* Is the block whole: aligned, within memory, one head, and nothing behind it? */
+static bool is_whole(uint64_t number, unsigned order)
+{
+    const uint64_t step = sizeof(uint64_t);
+    uint64_t i = 1;
+    if (order > FRAME_MAX_ORDER || !IS_ALIGNED(number, BIT(order)) ||
+        BIT(order) > pool.end - number)
+        return false;
+    while (i < MIN(BIT(order), step) && pool.state[number + i] == FRAME_NO_HEAD)
+        i++;
+    /* the rest at once: metadata is aligned, and FRAME_NO_HEAD is 0 */
+    while (i >= step && i < BIT(order) && *(const uint64_t *)(pool.state + number + i) == 0)
+        i += step;
+    return i == BIT(order);
+}
+
+/* The first frame from `number` on that is a head, or pool.end. */
+static uint64_t next_head(uint64_t number)
+{
+    while (number < pool.end && pool.state[number] == FRAME_NO_HEAD)
+        number++;
+    return number;
+}
+
+static bool check_blocks(struct tally *tally,
+                         void (*visit)(hpa_t block, unsigned order, bool free, void *context),
+                         void *context, char error[FRAMES_ERROR_MAX])
+{
+    for (uint64_t number = 0; (number = next_head(number)) < pool.end;) {
+        uint8_t state = pool.state[number];
+        unsigned order = state & FRAME_ORDER;
+        bool free = (state & ~FRAME_ORDER) == FRAME_FREE;
+        if ((!free && (state & ~FRAME_ORDER) != FRAME_USED) || !is_whole(number, order)) {
+            snprintf(error, FRAMES_ERROR_MAX, "frame 0x%llx: no block begins like this: 0x%x",
+                     (unsigned long long)(number << PAGE_SHIFT), state);
+            return false;
+        }
+        tally->total += BIT(order);
+        tally->free += free ? BIT(order) : 0;
+        tally->blocks[order] += free;
+        visit(HPA(number << PAGE_SHIFT), order, free, context);
+        number += BIT(order);
+    }
+    return true;
+}
+
+/* Does the list have `count` blocks, all of them free ones of this order? */
+static bool is_list_whole(unsigned order, uint64_t count)
+{
+    const struct free_block *block = LIST_FIRST(&pool.free[order]);
+    for (; count > 0 && block && is_free_block(number_of(block), order); count--)
+        block = LIST_NEXT(block, link);
+    return count == 0 && !block;
+}
+
+static bool check_counts(const struct tally *tally, char error[FRAMES_ERROR_MAX])
+{
+    for (unsigned order = 0; order < FRAME_ORDERS; order++) {
+        if (tally->blocks[order] == pool.blocks[order] &&
+            is_list_whole(order, tally->blocks[order]))
+            continue;
+        snprintf(error, FRAMES_ERROR_MAX, "%llu blocks of order %u are free, the list of %llu says "
+                 "otherwise", (unsigned long long)tally->blocks[order], order,
+                 (unsigned long long)pool.blocks[order]);
+        return false;
+    }
+    if (tally->free == pool.free_count && tally->total == pool.total_count &&
+        pool.reserved_count <= pool.free_count)
+        return true;
+    snprintf(error, FRAMES_ERROR_MAX, "%llu frames of %llu are free, the counts say %llu of %llu, "
+             "%llu reserved", (unsigned long long)tally->free, (unsigned long long)tally->total,
+             (unsigned long long)pool.free_count, (unsigned long long)pool.total_count,
+             (unsigned long long)pool.reserved_count);
+    return false;
+}
+
+bool frames_check(void (*visit)(hpa_t block, unsigned order, bool free, void *context),
+                  void *context, char error[FRAMES_ERROR_MAX])
+{
+    struct tally tally = {0};
+    spin_lock(&pool.lock);
+    bool good = check_blocks(&tally, visit, context, error) && check_counts(&tally, error);
+    spin_unlock(&pool.lock);
+    return good;
 }
 
 void *page_alloc(void)

@@ -55,6 +55,16 @@ uint64_t frames_free_count(void);
 uint64_t frames_available_count(void);
 uint64_t frames_total_count(void);
 
+/* For audits: calls `visit` for each block, free or handed out, in ascending order, with the
+ * allocator locked, and compares them with the free lists and the counts. False, and one line in
+ * `error`: they do not agree, and what was visited is not to be relied on. */
+#define FRAMES_ERROR_MAX 120
+MUST_CHECK bool frames_check(void (*visit)(hpa_t block, unsigned order, bool free, void *context),
+                             void *context, char error[FRAMES_ERROR_MAX]);
+
+/* Where metadata ends: all frames are below. */
+hpa_t frames_end(void);
+
 /* How many free blocks of 2^order frames there are that are part of no larger one. */
 uint64_t frames_free_blocks(unsigned order);
 

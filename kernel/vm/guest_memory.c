@@ -111,6 +111,11 @@ static uint8_t page_access(const struct guest_memory *m, uint64_t guest)
     return access ? access : m->access;
 }
 
+uint8_t guest_page_access(const struct guest_memory *m, gpa_t guest)
+{
+    return page_access(m, guest.value);
+}
+
 /* Brings the page of RAM with `guest` in with its `access`, unless it is there, and returns where
  * that byte is. The page is cleared under the lock: outside it would be taken twice, and cores that
  * meet at one page would clear two. */

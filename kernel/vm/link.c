@@ -155,16 +155,30 @@ static void have_look(const struct peer *peer)
         sched_post(peer->vm->vcpus[i], REQUEST_LOOK);
 }
 
-static int map(struct vm *vm, uint32_t slot)
+struct frame_share link_share(const struct vm *vm, uint32_t slot)
 {
     const struct link_place *place = &vm->links[slot];
-    uint8_t access = place->link->peers[place->peer].writable ? EPT_RW : EPT_READ;
-    uint64_t guest = ATOLL_LINK_BASE + slot * ATOLL_LINK_STRIDE;
-    for (uint32_t page = 0; page < place->link->pages; page++) {
-        uint64_t offset = page * PAGE_SIZE;
-        int error = ept_map(&vm->memory.ept, GPA(guest + offset),
-                            HPA(place->link->memory.value + offset), FRAME_ORDER_4K, access,
-                            EPT_WB);
+    return (struct frame_share){
+        .guest = GPA(ATOLL_LINK_BASE + slot * ATOLL_LINK_STRIDE),
+        .host = place->link->memory,
+        .size = place->link->pages * PAGE_SIZE,
+        .access = place->link->peers[place->peer].writable ? EPT_RW : EPT_READ,
+    };
+}
+
+void links_claim(struct frame_ledger *ledger)
+{
+    const struct link *link;
+    STAILQ_FOREACH(link, &links, next)
+        ledger_claim(ledger, link->memory, link->pages * PAGE_SIZE, LEDGER_SHARED, 0);
+}
+
+static int map(struct vm *vm, uint32_t slot)
+{
+    const struct frame_share share = link_share(vm, slot);
+    for (uint64_t offset = 0; offset < share.size; offset += PAGE_SIZE) {
+        int error = ept_map(&vm->memory.ept, GPA(share.guest.value + offset),
+                            HPA(share.host.value + offset), FRAME_ORDER_4K, share.access, EPT_WB);
         if (error)
             return error;
     }

@@ -8,6 +8,7 @@
 #include <atoll/abi.h>
 
 #include "kernel/lib/types.h"
+#include "kernel/vm/frame_ledger.h"
 #include "kernel/vm/module_line.h"
 
 struct vm;
@@ -67,6 +68,14 @@ void link_look(struct link *link, struct link_view *view);
 
 /* False: it has no peer of that number. */
 bool link_look_at_peer(struct link *link, uint32_t number, struct link_peer_view *view);
+
+/* ---- For the audit of frames */
+
+/* What the link at `slot` is in a VM's EPT. */
+struct frame_share link_share(const struct vm *vm, uint32_t slot);
+
+/* Claims the pages of all links. */
+void links_claim(struct frame_ledger *ledger);
 
 /* ---- */
 

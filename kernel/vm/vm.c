@@ -18,6 +18,7 @@
 #include "kernel/panic.h"
 #include "kernel/vm/console.h"
 #include "kernel/vm/devices.h"
+#include "kernel/vm/frame_audit.h"
 #include "kernel/vm/hvt.h"
 #include "kernel/vm/hvt_image.h"
 #include "kernel/vm/loader.h"
@@ -416,6 +417,8 @@ void vm_stop(struct vcpu *vcpu, enum stop_reason reason, const struct vm_exit *e
              vm->hvt && reason != STOP_GUEST_EXIT ? ", status 1" : ""); /* as Solo5's tender says */
     if (exit)
         describe_stop(vcpu, exit);
+    else if (reason == STOP_VMFAIL)
+        vmx_audit(&vcpu->vmx, vcpu->name);
     log_block_end();
     links_leave(vm);
     devices_stop(vm);
@@ -585,7 +588,11 @@ void vm_put(struct vm *vm)
         return;
     spin_lock(&vm->lock);
     /* Meanwhile someone outside may have posted to it, and then ends it later. */
-    if (vm->state == VM_ALIVE && atomic_load_explicit(&vm->users, memory_order_acquire) == 0)
+    bool ends = vm->state == VM_ALIVE &&
+                atomic_load_explicit(&vm->users, memory_order_acquire) == 0;
+    if (ends)
         finish(vm);
     spin_unlock(&vm->lock);
+    if (ends)
+        frame_audit_sometimes();
 }

@@ -9,6 +9,7 @@ KEPT = 0.9          # of the witness' due
 FRAMES_HELD = 1     # taken once, with the first vCPU: the MSR bitmap
 FRAMES_FREED = 2    # given back at the end: the VMXON region of each core
 PLANTED_MIN = 10000  # frames
+AUDITS_MIN = 3      # of frames: before the first guest runs, at the first end, behind the last one
 BUGS = r"stopped: (EPT_MISCONFIG|UNHANDLED_EXIT|VMFAIL|ENTRY_FAIL_\w+)"
 STAMP = r"^\[ *(\d+\.\d+)\]"
 TALLY = re.compile(r"(\w+): (\d+) of (\d+) expectations met$")
@@ -73,6 +74,16 @@ def frames_problem(lines, links):
     return None
 
 
+def audit_problem(lines):
+    match = first(lines, r"atoll: frames: (\d+) audits, (\d+) violations; ")
+    if not match:
+        return "no line about the audits of frames"
+    if match[3] != "0":
+        violation = first(lines, r"atoll: frames: VIOLATION: (.*)$")
+        return f"{match[3]} violations of who owns frames: {violation and violation[2]}"
+    return None if int(match[2]) >= AUDITS_MIN else f"only {match[2]} audits of frames"
+
+
 def boot_problems(result, boot, solo_rate):
     """What is wrong with a boot as a whole."""
     lines = result.lines
@@ -86,6 +97,8 @@ def boot_problems(result, boot, solo_rate):
     if not planted or int(planted[2]) < PLANTED_MIN:
         wrong.append("no secret was planted")
     if problem := frames_problem(lines, boot.links):
+        wrong.append(problem)
+    if problem := audit_problem(lines):
         wrong.append(problem)
     if bug := first(lines, r".*" + BUGS):
         wrong.append(f"a bug of the hypervisor: {bug[2]}")
