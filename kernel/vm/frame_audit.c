@@ -92,9 +92,9 @@ static uint64_t claim_vcpus(const struct vm *vm)
     return count;
 }
 
-static uint8_t ram_access(gpa_t guest, const void *memory)
+static uint8_t ram_access(const void *memory, gpa_t guest)
 {
-    return guest_range_ok(memory, guest, 1) ? guest_page_access(memory, guest) : 0;
+    return guest_page_access(memory, guest);
 }
 
 /* The identity map of processors without "unrestricted guest". */
@@ -120,7 +120,7 @@ static void claim_memory(const struct vm *vm)
     ledger_compare(&ledger, vm->id, "frames in use", taken, memory->pool.taken);
 }
 
-static uint8_t disk_access(gpa_t offset, const void *block)
+static uint8_t disk_access(const void *block, gpa_t offset)
 {
     return offset.value < ((const struct block *)block)->capacity ? EPT_RW : 0;
 }

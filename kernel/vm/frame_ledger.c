@@ -20,6 +20,7 @@ struct walk {
     struct frame_ledger *ledger;
     const struct frame_space *space;
     uint64_t tables, present;
+    uint32_t own; /* what a frame of its pages becomes */
     uint64_t usual[EPT_RWX + 1]; /* by access: what a leaf of 4 KiB is beside its address */
 };
 
@@ -165,7 +166,7 @@ static void check_page(struct walk *walk, uint64_t guest, uint64_t entry, unsign
     const struct frame_space *space = walk->space;
     struct frame_ledger *ledger = walk->ledger;
     uint64_t first = (entry & EPT_ADDRESS_MASK) >> PAGE_SHIFT;
-    uint8_t access = space->access(GPA(guest), space->context);
+    uint8_t access = space->access(space->context, GPA(guest));
     char what[64];
     if (!access)
         ledger_violation(ledger, "%s: 0x%llx is mapped and is no RAM", ledger->name(space->vm),
@@ -178,7 +179,7 @@ static void check_page(struct walk *walk, uint64_t guest, uint64_t entry, unsign
                          ledger->name(space->vm), (ull)guest, (ull)((PAGE_SIZE << order) / KIB),
                          (ull)(first << PAGE_SHIFT));
     for (uint64_t i = 0; i < BIT(order); i++)
-        if (!take(ledger, first + i, entry_of(space->use, space->vm)))
+        if (!take(ledger, first + i, walk->own))
             ledger_violation(ledger, "%s: 0x%llx maps frame 0x%llx: it is %s",
                              ledger->name(space->vm), (ull)(guest + i * PAGE_SIZE),
                              (ull)((first + i) << PAGE_SHIFT),
@@ -199,27 +200,41 @@ static bool check_table(struct walk *walk, uint64_t guest, uint64_t table)
     return false;
 }
 
-static bool check_entry(gpa_t guest, uint64_t entry, unsigned order, void *context)
+static __attribute__((noinline)) bool check_odd_entry(struct walk *walk, uint64_t guest,
+                                                      uint64_t entry, unsigned order)
 {
-    struct walk *walk = context;
-    const struct frame_share *share = share_at(walk->space, guest.value);
+    const struct frame_share *share = share_at(walk->space, guest);
     uint64_t bits = entry & ~EPT_ADDRESS_MASK;
     bool page = order <= FRAME_ORDER_1G && (order == FRAME_ORDER_4K || (bits & LARGE_PAGE));
     if (!page) {
-        check_bits(walk, guest.value, entry, EPT_RWX);
-        return bits == EPT_RWX && check_table(walk, guest.value, entry & EPT_ADDRESS_MASK);
+        check_bits(walk, guest, entry, EPT_RWX);
+        return bits == EPT_RWX && check_table(walk, guest, entry & EPT_ADDRESS_MASK);
     }
     if (share)
-        check_share(walk, share, guest.value, entry, order);
+        check_share(walk, share, guest, entry, order);
     else
-        check_page(walk, guest.value, entry, order);
+        check_page(walk, guest, entry, order);
+    return false;
+}
+
+/* Nearly all are pages of RAM as they should be: guests wait meanwhile. */
+static bool check_entry(gpa_t guest, uint64_t entry, unsigned order, void *context)
+{
+    struct walk *walk = context;
+    const struct frame_space *space = walk->space;
+    uint8_t access = order == FRAME_ORDER_4K ? space->access(space->context, guest) : 0;
+    if (!access || (entry & ~EPT_ADDRESS_MASK) != walk->usual[access] ||
+        !take(walk->ledger, (entry & EPT_ADDRESS_MASK) >> PAGE_SHIFT, walk->own))
+        return check_odd_entry(walk, guest.value, entry, order);
+    walk->present++;
     return false;
 }
 
 uint64_t ledger_claim_space(struct frame_ledger *ledger, const struct frame_space *space,
                             uint64_t *pages)
 {
-    struct walk walk = {.ledger = ledger, .space = space};
+    struct walk walk = {
+        .ledger = ledger, .space = space, .own = entry_of(space->use, space->vm)};
     unsigned before = ledger->violations;
     for (uint8_t access = 0; access <= EPT_RWX; access++)
         walk.usual[access] = ept_leaf_bits(FRAME_ORDER_4K, access);

@@ -47,7 +47,7 @@ struct frame_space {
     uint32_t vm;
     const struct ept *ept;
     enum ledger_use use; /* of its pages: LEDGER_OWNED, of a disk LEDGER_HELD */
-    uint8_t (*access)(gpa_t guest, const void *context); /* of a page as it must be; 0: none */
+    uint8_t (*access)(const void *context, gpa_t guest); /* of a page as it must be; 0: none */
     const void *context;
     const struct frame_share *shares;
     uint32_t share_count;

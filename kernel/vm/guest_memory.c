@@ -113,7 +113,7 @@ static uint8_t page_access(const struct guest_memory *m, uint64_t guest)
 
 uint8_t guest_page_access(const struct guest_memory *m, gpa_t guest)
 {
-    return page_access(m, guest.value);
+    return guest_range_ok(m, guest, 1) ? page_access(m, guest.value) : 0;
 }
 
 /* Brings the page of RAM with `guest` in with its `access`, unless it is there, and returns where

@@ -78,7 +78,7 @@ uint64_t guest_memory_overhead(struct guest_memory *memory);
 /* Is [guest, guest + length) RAM? Its end may be the end of RAM; it never wraps. */
 bool guest_range_ok(const struct guest_memory *memory, gpa_t guest, uint64_t length);
 
-/* What the guest may do with a page of its RAM: enum ept_access bits. */
+/* What the guest may do with a page of its RAM: enum ept_access bits. 0: it is no RAM. */
 uint8_t guest_page_access(const struct guest_memory *memory, gpa_t guest);
 
 /* guest_reach for a page that was not used lately. */

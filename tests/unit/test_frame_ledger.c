@@ -64,12 +64,12 @@ static const char *name(uint32_t vm)
     return vm == ALPHA ? "alpha" : "beta";
 }
 
-static uint8_t ram_access(gpa_t guest, const void *memory)
+static uint8_t ram_access(const void *memory, gpa_t guest)
 {
-    return guest_range_ok(memory, guest, 1) ? guest_page_access(memory, guest) : 0;
+    return guest_page_access(memory, guest);
 }
 
-static uint8_t disk_access(gpa_t offset, const void *context)
+static uint8_t disk_access(const void *context, gpa_t offset)
 {
     (void)context;
     return offset.value < MIB ? EPT_RW : 0;
