@@ -27,6 +27,7 @@
 #include "kernel/vm/cores.h"
 #include "kernel/vm/exit_log.h"
 #include "kernel/vm/exits.h"
+#include "kernel/vm/faults.h"
 #include "kernel/vm/frame_audit.h"
 #include "kernel/vm/guests.h"
 #include "kernel/vm/sched.h"
@@ -175,6 +176,9 @@ static void selftest(void)
     case SELFTEST_STACK:
         __asm__ volatile("1: pushq %rax; jmp 1b"); /* the guard page below ends it */
         return;
+    case SELFTEST_FAULTS:
+        faults_enable();
+        __attribute__((fallthrough));
     case SELFTEST_HOSTILE:
         if (!frame_audit_init())
             refuse("no memory for the audit of frames");
@@ -232,7 +236,7 @@ void kernel_main(uint32_t magic, uint32_t information)
     frame_audit();
     cores_run();
     frame_audit();
-    if (options.selftest == SELFTEST_HOSTILE) {
+    if (options.selftest >= SELFTEST_HOSTILE) {
         guests_recount();
         frame_audit_summary();
     }

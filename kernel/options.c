@@ -216,6 +216,7 @@ static int read_selftest(struct options *options, struct text value)
         [SELFTEST_EXCEPTION] = "exception",
         [SELFTEST_STACK] = "stack",
         [SELFTEST_HOSTILE] = "hostile",
+        [SELFTEST_FAULTS] = "faults",
     };
 
     for (size_t i = SELFTEST_PANIC; i < ARRAY_SIZE(names); i++) {
@@ -242,7 +243,7 @@ static const struct option {
                                                                       read_com},
     {"tsc",    "tsc=MHZ, 10 to 100000",                               read_tsc},
     {"slice",  "slice=US, 10 to 1000000 microseconds",                read_slice},
-    {"selftest", "selftest=panic, exception, stack or hostile",
+    {"selftest", "selftest=panic, exception, stack, hostile or faults",
                              read_selftest},
     {"apicv",  "apicv=on or off",                                     read_apicv},
     {"tour",   "tour alone",                                          read_tour},

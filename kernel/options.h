@@ -19,6 +19,7 @@ enum selftest {
     SELFTEST_EXCEPTION,
     SELFTEST_STACK,
     SELFTEST_HOSTILE,
+    SELFTEST_FAULTS,
 };
 
 struct options {
@@ -42,7 +43,8 @@ struct options {
                                  it (default on) */
     enum selftest selftest;   /* selftest=panic|exception|stack: Atoll breaks itself once all cores
                                  are up, to show how it reports its own bugs; hostile: it plants a
-                                 secret in all memory and recounts frames at the end */
+                                 secret in all memory and audits who owns frames; faults: besides,
+                                 guests may have it break itself */
     bool shuffle;             /* shuffle: every slice ends with a move to another core (a test) */
     bool tour;                /* tour: the host's half of the tour runs before the guests, and
                                  guests may ask for an INIT and so on (ATOLL_CALL_PROBE) */

@@ -404,6 +404,10 @@ void vmx_dump_guest(const struct vmx_vcpu *vcpu, const char *subject);
  * and 26.3 that is broken. */
 void vmx_audit(const struct vmx_vcpu *vcpu, const char *subject);
 
+/* Flips a bit of a field of the bound VMCS, for self tests. Returns its name; NULL: there is no such
+ * field. One that this processor has not is a host bug, as everywhere. */
+const char *vmx_flip(uint16_t encoding, unsigned bit);
+
 /* Where a linear address of the guest is, by its own page tables, for reading instruction bytes.
  * 0 or -EFAULT. */
 MUST_CHECK int vmx_translate(const struct vmx_vcpu *vcpu, uint64_t linear, gpa_t *guest);

@@ -73,7 +73,8 @@ enum atoll_call {
     /* Asks that another core sends the signal RDI (enum atoll_probe) to this core while the guest
      * runs. -ENOSYS unless the hypervisor was started with the option `tour`, -ENODEV when no
      * other core is there, and for an INIT on the boot processor; -EBUSY while another request
-     * waits; -EINVAL for another signal. Returns 0; the signal arrives a little later. */
+     * waits; -EINVAL for another signal. Returns 0; the signal arrives a little later. With the
+     * option `selftest=faults` RDI may be ATOLL_PROBE_FAULT: the hypervisor breaks itself. */
     ATOLL_CALL_PROBE = 8,
 
     /* Starts vCPU RDI at guest-physical RSI (below 4 GiB, in RAM) in the state of the PVH entry:
@@ -231,6 +232,15 @@ enum atoll_probe {
     ATOLL_PROBE_INIT = 0,      /* an INIT: exits with reason 3 and is then ignored */
     ATOLL_PROBE_NMI = 1,       /* an NMI: exits with reason 0 and belongs to the host */
     ATOLL_PROBE_INTERRUPT = 2, /* an external interrupt: reason 1 */
+    ATOLL_PROBE_FAULT = 16,    /* no signal: the fault RSI with the detail RDX */
+};
+
+enum atoll_fault {
+    ATOLL_FAULT_EXCEPTION = 0, /* in the handler of this call: the hypervisor panics */
+    ATOLL_FAULT_FRAMES = 1,    /* entry RDX of a list: a frame's owner is wrong, audited, mended.
+                                  Returns how many violations were found; -EINVAL: no such entry */
+    ATOLL_FAULT_VMCS = 2,      /* a field of the caller's VMCS, by encoding (RDX, 15:0), of which
+                                  bit RDX >> 16 flips for good */
 };
 
 struct atoll_vm_info {

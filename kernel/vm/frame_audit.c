@@ -23,12 +23,14 @@ static const char *name_of(uint32_t vm)
     return vm_by_id(vm)->config.name;
 }
 
+static struct spinlock lock; /* of all below */
+static bool expected;        /* a violation, by a fault on purpose */
+
 static void report(const char *line)
 {
-    log_info("frames: VIOLATION: %s", line);
+    log_info("frames: %s: %s", expected ? "found" : "VIOLATION", line);
 }
 
-static struct spinlock lock; /* of all below */
 static struct frame_ledger ledger = {.violation = report, .name = name_of};
 static unsigned audits, violations;
 static _Atomic uint64_t next_tsc; /* no audit at an end of a VM before */
@@ -183,6 +185,21 @@ void frame_audit(void)
     audits++;
     violations += ledger.violations;
     spin_unlock(&lock);
+}
+
+unsigned frame_audit_of_fault(uint64_t *word, uint64_t flip)
+{
+    spin_lock(&lock);
+    lock_all();
+    expected = true;
+    *word ^= flip;
+    claim_all();
+    *word ^= flip;
+    expected = false;
+    unlock_all();
+    unsigned found = ledger.violations;
+    spin_unlock(&lock);
+    return found;
 }
 
 void frame_audit_sometimes(void)

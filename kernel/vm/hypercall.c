@@ -13,6 +13,7 @@
 #include "kernel/vm/console.h"
 #include "kernel/vm/devices.h"
 #include "kernel/vm/exits.h"
+#include "kernel/vm/faults.h"
 #include "kernel/vm/sched.h"
 #include "kernel/vm/signals.h"
 
@@ -259,7 +260,9 @@ enum exit_action hypercall_handle(struct vcpu *vcpu)
             gpr[VMX_RAX] = number;
             return ACTION_RETRY;
         }
-        gpr[VMX_RAX] = (uint64_t)signals_request(gpr[VMX_RDI]);
+        gpr[VMX_RAX] = (uint64_t)(gpr[VMX_RDI] == ATOLL_PROBE_FAULT
+                                      ? faults_request(vcpu, gpr[VMX_RSI], gpr[VMX_RDX])
+                                      : signals_request(gpr[VMX_RDI]));
         break;
     case ATOLL_CALL_START_VCPU:
         gpr[VMX_RAX] =

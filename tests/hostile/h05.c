@@ -28,6 +28,9 @@ CASE(h05)
                "vector %lx of the console", n);
         expect(atoll_call1(ATOLL_CALL_PROBE, n) == -ENOSYS, "probe %lx", n);
     }
+    for (uint64_t fault = 0; fault < 4; fault++)
+        expect(atoll_call3(ATOLL_CALL_PROBE, ATOLL_PROBE_FAULT, fault, 0) == -ENOSYS,
+               "fault %lu", fault);
     atoll_console_vector(0);
     for (size_t i = 0; i < sizeof(buffer); i++)
         expect(buffer[i] == 0, "byte %zu was written", i);

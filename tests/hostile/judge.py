@@ -2,15 +2,17 @@
 """What the serial console of a boot must say: of the machine as a whole, and of each guest."""
 
 import re
+import subprocess
 
-from table import ANY, REFUSED, SURVIVES
+from table import ANY, PANIC, REFUSED, SURVIVES
 
 KEPT = 0.9          # of the witness' due
 FRAMES_HELD = 1     # taken once, with the first vCPU: the MSR bitmap
 FRAMES_FREED = 2    # given back at the end: the VMXON region of each core
 PLANTED_MIN = 10000  # frames
 AUDITS_MIN = 3      # of frames: before the first guest runs, at the first end, behind the last one
-BUGS = r"stopped: (EPT_MISCONFIG|UNHANDLED_EXIT|VMFAIL|ENTRY_FAIL_\w+)"
+BUGS = r"EPT_MISCONFIG|UNHANDLED_EXIT|VMFAIL|ENTRY_FAIL_\w+"
+GPR = "rax rbx rcx rdx rsi rdi r8 r9 r10 r11 r12 r13 r14 r15".split()
 STAMP = r"^\[ *(\d+\.\d+)\]"
 TALLY = re.compile(r"(\w+): (\d+) of (\d+) expectations met$")
 
@@ -84,6 +86,15 @@ def audit_problem(lines):
     return None if int(match[2]) >= AUDITS_MIN else f"only {match[2]} audits of frames"
 
 
+def bugs(lines, boot):
+    """Ends that only a bug of the hypervisor can have, but for those that a fault on purpose has."""
+    wanted = {guest.name: guest.end for guest in boot.guests}
+    pattern = re.compile(STAMP + rf" cpu\d+ ([^ ]+?)(?:\.\d+)?: stopped: ({BUGS})")
+    found = [(match[2], match[3]) for line in lines if (match := pattern.match(line))]
+    return [f"a bug of the hypervisor: {name} ended by {reason}" for name, reason in found
+            if wanted.get(name) != reason]
+
+
 def boot_problems(result, boot, solo_rate):
     """What is wrong with a boot as a whole."""
     lines = result.lines
@@ -100,8 +111,7 @@ def boot_problems(result, boot, solo_rate):
         wrong.append(problem)
     if problem := audit_problem(lines):
         wrong.append(problem)
-    if bug := first(lines, r".*" + BUGS):
-        wrong.append(f"a bug of the hypervisor: {bug[2]}")
+    wrong += bugs(lines, boot)
     rate = witness_rate(lines)
     if rate < KEPT * boot.due() * solo_rate:
         wrong.append(f"the witness had {rate:.0f} rounds a second, its due are "
@@ -109,6 +119,41 @@ def boot_problems(result, boot, solo_rate):
     wrong += witness_problems(lines, boot)
     if "peer: all have ended" not in said(lines, "peer"):
         wrong.append("the peer did not see the end of all")
+    return wrong
+
+
+def function_at(address, elf):
+    """The name of the function that `address` is in."""
+    said = subprocess.run(["addr2line", "-fe", elf, address], capture_output=True, text=True,
+                          check=True)
+    return said.stdout.split("\n")[0]
+
+
+def panic_problems(result, elf):
+    """What is wrong with a boot whose guest makes an exit handler write to the hypervisor's text:
+    others ran, the panic says all, and nobody says anything behind it."""
+    at = next((i for i, line in enumerate(result.lines) if "atoll: panic: " in line), None)
+    if at is None:
+        return ["no panic"]
+    before, lines = result.lines[:at], result.lines[at:]
+    text = "\n".join(re.sub(STAMP + r" cpu\d+ atoll: panic: ", "", line) for line in lines)
+    wrong = [] if any("round" in line for line in said(before, "witness")) else \
+        ["the witness did not run before"]
+    if others := [line for line in lines if "atoll: panic: " not in line]:
+        wrong.append(f"somebody went on: {others[0]}")
+    word = r"=(0x[0-9a-f]+)"
+    expected = (r"#PF page fault in the hypervisor, error code 0x3\n"
+                rf"rip{word} rsp{word} rbp{word} rflags{word}\n"
+                + "".join(rf"{a}{word} {b}{word}\n" for a, b in zip(GPR[::2], GPR[1::2])) +
+                rf"cr0{word} cr2{word} cr3{word} cr4{word}\n"
+                r"backtrace .*\n +(0x[0-9a-f]+)\n +(0x[0-9a-f]+)")
+    match = re.match(expected, text)
+    if not match:
+        return wrong + [f"the panic says: {text}"]
+    rip, cr2, caller = match[1], match[4 + len(GPR) + 2], match[match.lastindex]
+    names = [function_at(address, elf) for address in (rip, cr2, caller)]
+    if names != ["write_to_text", "write_to_text", "hypercall_handle"]:
+        wrong.append(f"RIP, CR2 and the caller are in {names}")
     return wrong
 
 
@@ -127,7 +172,15 @@ def guest_problems(lines, guest):
         refused = first(lines, rf"{guest.name}: refused: ")
         return [] if refused else [f"{guest.name}: it was not refused"]
     wrong = [f"{guest.name}: {text}" for text in said(lines, guest.name) if "FAILURE" in text]
+    wrong += [f"{guest.name}: nobody says {pattern}" for pattern in guest.case.says
+              if not first(lines, pattern.replace("{name}", re.escape(guest.name)))]
+    if fault := first(lines, rf"{guest.name}\.0: fault: bit \d+ flips in (.*)$"):
+        audit = rf"{guest.name}\.0:   audit: SDM 26\.\d[0-9.]*: {re.escape(fault[2])} = "
+        if not first(lines, audit):
+            wrong.append(f"{guest.name}: the auditor does not name the {fault[2]}")
     ended = stops(lines, guest.name)
+    if guest.end == PANIC:  # panic_problems looks
+        return wrong
     if not ended:
         return wrong + [f"{guest.name}: no line says how it ended"]
     _, reason, rest = ended[-1]

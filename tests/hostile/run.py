@@ -66,7 +66,8 @@ class Boot:
         """Boots; returns what the serial console said and the complaint of the emulator."""
         first = self.cases[0] if self.cases else table.Case("", "")
         iso = folder / f"{self.name}.iso"
-        options = f"{OPTIONS} {first.options}".strip()
+        options = first.options if "selftest=" in first.options else \
+            f"{OPTIONS} {first.options}".strip()
         make_iso.make_iso(iso, build / "atoll.elf", [make_iso.Entry(
             "hostile", make_iso.ends_by_itself(options), self.lines(build))])
         try:
@@ -141,7 +142,9 @@ def judged(boots, build, jobs):
         runs = {pool.submit(boot.run, build, folder): boot for boot in boots}
         for run in concurrent.futures.as_completed(runs):
             boot, result = runs[run], run.result()
-            shared = judge.boot_problems(result, boot, rate)
+            panics = any(guest.end == table.PANIC for guest in boot.guests)
+            shared = judge.panic_problems(result, build / "atoll.elf") if panics else \
+                judge.boot_problems(result, boot, rate)
             print(f"{boot.name}: {len(boot.guests)} guests, {result.elapsed:.0f} s, the witness "
                   f"had {100 * judge.witness_rate(result.lines) / rate:.0f} % of what it has alone,"
                   f" {100 * boot.due():.0f} % are due", flush=True)

@@ -4,7 +4,7 @@ instructions that exit, B modes, C MSRs, D ports, E memory, F events, G the APIC
 J scheduling and leaks, K faults of the host, M random guests.
 
 A row says what the guest does and how it must end: it survives (status 0, with all that it
-expected), a stop reason, ANY of them, or REFUSED, if it never starts; several of them are the ends
+expected), a stop reason, ANY of them, PANIC, or REFUSED, if it never starts; several of them are the ends
 of its ways n=0, 1, ... A row without a guest is skipped, with the reason, or held by tests of other
 suites, which are named.
 """
@@ -14,6 +14,7 @@ import dataclasses
 SURVIVES = "survives"
 REFUSED = "REFUSED"
 ANY = "any"    # that is no bug of the hypervisor
+PANIC = "panic"  # of the hypervisor, which ends the boot
 SEEDS = 12     # of random guests, by default
 
 
@@ -33,6 +34,7 @@ class Case:
     boot: str = ""
     links: int = 0      # frames that its links hold for ever
     toll: float = 1     # the part of its due that the options leave to the witness
+    says: tuple = ()    # patterns of lines that the hypervisor writes; {name}: the guest's
     skip: str = ""
     elsewhere: tuple = ()
 
@@ -51,6 +53,8 @@ def elsewhere(number, statement, *tests):
 
 
 EPT = "EPT_VIOLATION"
+FAULTS = "selftest=faults"  # the hypervisor breaks itself where guests ask for it
+FOUND = "atoll: frames: found: "
 
 CASES = [
     guest("A01", "CPUID over all leaves"),
@@ -164,11 +168,12 @@ CASES = [
     guest("F11", "an exit at the edge of canonical addresses"),
     guest("F12", "IRET, far RET, SYSRET to what is not canonical"),
     guest("F13", "task switches", *["TASK_SWITCH"] * 3),
-    elsewhere("F14", "a guest state that entries refuse: no call sets fields",
-              "tests/unit/test_audit.c::main"),
+    guest("F14", "a guest state that entries refuse, damaged on purpose",
+          *["ENTRY_FAIL_STATE"] * 15, options=FAULTS, keys="cpus=0"),
     skip("F15", "the MSR-load list of entries", "Atoll has none: its count is 0"),
     skip("F16", "a machine check during an entry", "the emulators have none"),
-    skip("F17", "bad control fields by a test hook", "there is no hook that writes fields"),
+    guest("F17", "control fields that entries refuse, damaged on purpose", *["VMFAIL"] * 13,
+          options=FAULTS, keys="cpus=0"),
     skip("F18", "a bad VMCB", "there is no backend for SVM"),
     guest("F19", "a flood of exceptions"),
     guest("F20", "a breakpoint on MOV SS, put off behind a call"),
@@ -247,18 +252,35 @@ CASES = [
     skip("J16", "two guests on siblings of a core",
          "Atoll does not tell siblings apart: run it with SMT off; no emulator shows what leaks"),
 
-    skip("K01", "an exception in the handler of an exit",
-         "any exception of the host is a panic, on purpose; there is no hook for one in a handler"),
+    guest("K01", "an exception in the handler of an exit, while others run", PANIC,
+          options=FAULTS, boot="panic"),
     elsewhere("K02", "an overflow of the host's stack", "tests/boot/test_log.py::test_panic"),
     elsewhere("K03", "NMIs at any moment of an exit",
               "tests/boot/test_guests.py::test_nmis_keep_coming",
               "tests/boot/test_interrupts.py::test_nmis_are_blocked_by_vcpu"),
-    skip("K04", "a timer interrupt that is lost", "there is no hook that takes one away"),
+    skip("K04", "a timer interrupt that is lost",
+         "no watchdog is built: the preemption timer and each exit end a stay, but a core that is "
+         "idle sleeps until somebody wakes it"),
     elsewhere("K05", "no memory at any place of an allocation",
               "tests/unit/test_frame_pool.c::main",
               "tests/unit/test_guest_memory.c::main", "tests/unit/test_sched.c::main"),
-    elsewhere("K06", "damaged host state in the VMCS", "tests/unit/test_audit.c::host_state"),
-    skip("K07", "bits that flip in EPT and in records", "nothing checks them at run time"),
+    guest("K06", "damaged host state in the VMCS", *["VMFAIL"] * 24, options=FAULTS,
+          keys="cpus=0"),
+    guest("K07", "bits that flip in EPT and in records, frames mapped twice, freed, lost",
+          options=FAULTS,
+          says=(FOUND + r"{name}: 0x1000 maps frame 0x\w+: it is RAM of witness$",
+                FOUND + r"{name}: 0x1000 maps frame 0x\w+: it is free$",
+                FOUND + r"{name}: 0x1000 maps frame 0x\w+: it is no memory for guests$",
+                FOUND + r"{name}: 0x1000 maps frame 0x\w+: it is held for {name}$",
+                FOUND + r"{name}: the entry of 0x1000 is 0x\w+, beside the address it should be",
+                FOUND + r"{name}: 0x0 has its table in frame 0x\w+: ",
+                FOUND + r"{name}: the entry of 0x8000000000 is 0x4, ",
+                FOUND + r"the allocator: ",
+                FOUND + r"{name}: \d+ frames in use are there, its books say \d+$",
+                FOUND + r"{name}: \d+ frames of RAM are there, its books say \d+$",
+                FOUND + r"{name}: \d+ tables are there, its books say \d+$",
+                FOUND + r"all pools may take \d+ frames, the allocator says \d+$",
+                FOUND + r"frame 0x\w+ is handed out, and nobody has it$")),
     skip("K08", "a power cut", "nothing is kept between boots"),
 
     guest("M01", "random instructions, a seed each", *[ANY] * SEEDS, boot="random"),
