@@ -19,8 +19,8 @@ void frame_audit(void);
 /* A VM has ended: as frame_audit, but no more often than takes a small part of the time. */
 void frame_audit_sometimes(void);
 
-/* The same with bits of a word flipped meanwhile: its violations are expected, and their lines begin
- * with "frames: found: ". Returns how many there are. */
+/* The same with bits of a word flipped meanwhile: its violations are expected, and their lines
+ * begin with "frames: found: ". Returns how many there are. */
 unsigned frame_audit_of_fault(uint64_t *word, uint64_t flip);
 
 /* One line: how many audits there were, and what the last one has found. */

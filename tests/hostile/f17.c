@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* F17: a control field that a VM entry refuses. Expected: VMFAIL, error 7, with the field's name. */
+/* F17: a control field that a VM entry refuses. Expected: VMFAIL, with the field's name. */
 #include "tests/hostile/fields.h"
 
 CASE(f17)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* K06: a field of the host state is damaged, each that an entry looks at. Expected: VMFAIL, error 8,
- * with the field's name, before the processor would load it. */
+/* K06: a field of the host state is damaged, each that an entry looks at. Expected: VMFAIL, with the
+ * field's name, before the processor would load it. */
 #include "tests/hostile/fields.h"
 
 CASE(k06)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* K07: a bit of an EPT entry, of the allocator's or of a VM's record flips, a frame is mapped twice,
  * is lost, or is mapped though it is free: all that the hypervisor has in its list. Expected: the
- * audit of frames finds each, and nothing once it is mended. */
+ * audit of frames finds each. */
 #include "tests/hostile/hostile.h"
 
 #define FAULTS_MIN 15

@@ -2,8 +2,9 @@
 """Runs the hostile suite: boots the guests of table.py, several at once beside a witness and a
 peer, judges each by its row, and writes a JUnit report.
 
-A boot counts only if the witness kept its state and at least 90 % of its due, all frames came back,
-and nobody panicked; otherwise all cases of it have failed. The due is what its weight gives it when
+A boot counts only if the witness kept its state and at least 90 % of its due, all frames came back
+and were whose they should be, and nobody panicked (but where a row says so); otherwise all cases of
+it have failed. The due is what its weight gives it when
 all the others want to run all the time, so a guest that takes time outside of its share shows.
 """
 
@@ -145,9 +146,11 @@ def judged(boots, build, jobs):
             panics = any(guest.end == table.PANIC for guest in boot.guests)
             shared = judge.panic_problems(result, build / "atoll.elf") if panics else \
                 judge.boot_problems(result, boot, rate)
-            print(f"{boot.name}: {len(boot.guests)} guests, {result.elapsed:.0f} s, the witness "
-                  f"had {100 * judge.witness_rate(result.lines) / rate:.0f} % of what it has alone,"
-                  f" {100 * boot.due():.0f} % are due", flush=True)
+            kept = "until the panic" if panics else \
+                f"the witness had {100 * judge.witness_rate(result.lines) / rate:.0f} % of what " \
+                f"it has alone, {100 * boot.due():.0f} % are due"
+            print(f"{boot.name}: {len(boot.guests)} guests, {result.elapsed:.0f} s, {kept}",
+                  flush=True)
             for problem in shared:
                 print(f"  FAILED: {problem} (see {folder / boot.name}.txt)", flush=True)
             for guest in boot.guests:

@@ -4,9 +4,9 @@ instructions that exit, B modes, C MSRs, D ports, E memory, F events, G the APIC
 J scheduling and leaks, K faults of the host, M random guests.
 
 A row says what the guest does and how it must end: it survives (status 0, with all that it
-expected), a stop reason, ANY of them, PANIC, or REFUSED, if it never starts; several of them are the ends
-of its ways n=0, 1, ... A row without a guest is skipped, with the reason, or held by tests of other
-suites, which are named.
+expected), a stop reason, ANY of them, PANIC, or REFUSED, if it never starts; several of them are
+the ends of its ways n=0, 1, ... A row without a guest is skipped, with the reason, or held by tests
+of other suites, which are named.
 """
 
 import dataclasses
@@ -170,7 +170,8 @@ CASES = [
     guest("F13", "task switches", *["TASK_SWITCH"] * 3),
     guest("F14", "a guest state that entries refuse, damaged on purpose",
           *["ENTRY_FAIL_STATE"] * 15, options=FAULTS, keys="cpus=0"),
-    skip("F15", "the MSR-load list of entries", "Atoll has none: its count is 0"),
+    guest("F15", "the MSR-load list of entries, which Atoll has not: its count, damaged on purpose",
+          "ENTRY_FAIL_MSR", options=FAULTS, keys="cpus=0"),
     skip("F16", "a machine check during an entry", "the emulators have none"),
     guest("F17", "control fields that entries refuse, damaged on purpose", *["VMFAIL"] * 13,
           options=FAULTS, keys="cpus=0"),
