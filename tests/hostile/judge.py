@@ -134,8 +134,8 @@ def panic_problems(result, elf):
     """What is wrong with a boot whose guest makes an exit handler write to the hypervisor's text:
     others ran, the panic says all, and nobody says anything behind it."""
     at = next((i for i, line in enumerate(result.lines) if "atoll: panic: " in line), None)
-    if at is None:
-        return ["no panic"]
+    if at is None or not result.complaint.startswith("the hypervisor panicked"):
+        return [f"no panic of the hypervisor, {result.complaint or 'nothing to complain of'}"]
     before, lines = result.lines[:at], result.lines[at:]
     text = "\n".join(re.sub(STAMP + r" cpu\d+ atoll: panic: ", "", line) for line in lines)
     wrong = [] if any("round" in line for line in said(before, "witness")) else \

@@ -13,6 +13,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import shutil
 import sys
 import xml.etree.ElementTree
 
@@ -146,6 +147,8 @@ def judged(boots, build, jobs):
             panics = any(guest.end == table.PANIC for guest in boot.guests)
             shared = judge.panic_problems(result, build / "atoll.elf") if panics else \
                 judge.boot_problems(result, boot, rate)
+            if panics and not shared:  # what a panic keeps is of no use
+                shutil.rmtree(re.search(r"\(its files are in (.*)\)$", result.complaint)[1])
             kept = "until the panic" if panics else \
                 f"the witness had {100 * judge.witness_rate(result.lines) / rate:.0f} % of what " \
                 f"it has alone, {100 * boot.due():.0f} % are due"
