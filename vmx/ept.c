@@ -12,11 +12,13 @@
 #include "kernel/mm/frames.h"
 #include "kernel/mm/phys.h"
 
-/* Bits of an entry. Left 0: ignore PAT (6), accessed and dirty (8, 9), and all that bits 52 and up
- * switch on. A non-leaf entry allows everything: rights are decided by the leaf alone. */
+/* Bits of an entry. Left 0: accessed and dirty (8, 9), and all that bits 52 and up switch on. A
+ * non-leaf entry allows everything: rights are decided by the leaf alone. So is the memory type:
+ * guests that share a page must not see it by several (SDM Vol. 3A 11.12.4). */
 #define EPT_ACCESS_MASK  ((uint64_t)EPT_RWX)
 #define EPT_TYPE_SHIFT   3
 #define EPT_TYPE_MASK    (7ull << EPT_TYPE_SHIFT)
+#define EPT_IGNORE_PAT   BIT(6) /* of a leaf */
 #define EPT_LARGE_PAGE   BIT(7) /* of a PDPTE or PDE: a leaf */
 
 #define EPT_INDEX_BITS  9
@@ -75,7 +77,7 @@ static uint64_t table_entry(const ept_entry *table)
 static uint64_t leaf_entry(uint64_t host, unsigned level, uint8_t access, unsigned type)
 {
     uint64_t large = level > LEVEL_PT ? EPT_LARGE_PAGE : 0;
-    return host | large | (uint64_t)type << EPT_TYPE_SHIFT | access;
+    return host | large | EPT_IGNORE_PAT | (uint64_t)type << EPT_TYPE_SHIFT | access;
 }
 
 static hpa_t address_in(uint64_t entry, unsigned level, uint64_t guest)

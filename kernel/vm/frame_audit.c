@@ -87,7 +87,6 @@ static uint64_t claim_vcpus(const struct vm *vm)
     _Static_assert(VMX_VCPU_FRAMES == 2, "VMCS and virtual-APIC page");
     for (uint32_t i = 0; i < vm->config.vcpus && vm->vcpus[i]; i++) {
         claim_page(vm->vcpus[i], vm->id, &count);
-        claim_page(vm->vcpus[i]->stats, vm->id, &count);
         claim_page(vm->vcpus[i]->vmx.vmcs.region, vm->id, &count);
         claim_page(vm->vcpus[i]->vmx.apic_page, vm->id, &count);
     }

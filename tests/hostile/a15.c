@@ -21,6 +21,10 @@ static void try_user(void *unused)
 
 CASE(a15)
 {
+    for (unsigned bit = 0; bit < 32; bit++) {
+        expect_vector(try_rdpmc((uint32_t)BIT(bit)), VECTOR_GP, "RDPMC of one bit");
+        expect_vector(try_rdpmc(~(uint32_t)BIT(bit)), VECTOR_GP, "RDPMC of all bits but one");
+    }
     for (uint32_t index = 0; index < 64; index++) {
         expect_vector(try_rdpmc(index), VECTOR_GP, "RDPMC");
         expect_vector(try_rdpmc(BIT(30) | index), VECTOR_GP, "RDPMC, fixed counter");

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* B05: CR3 with reserved bits. Expected: #GP. CR3 outside RAM (n=1), at an APIC (n=2), at the top
- * of what the processor addresses (n=3). Expected: EPT_VIOLATION at the walk. */
+ * of what the processor addresses (n=3), where ROM is (n=4). Expected: EPT_VIOLATION at the
+ * walk. */
 #include "tests/hostile/hostile.h"
 
 #define APIC_PAGE 0xfee00000ull
+#define ROM_PAGE  0xfffff000ull /* of the machine; a guest has none */
 
 static unsigned address_bits(void)
 {
@@ -29,6 +31,9 @@ CASE(b05)
         return;
     case 3:
         load(BIT(address_bits()) - PAGE_SIZE);
+        return;
+    case 4:
+        load(ROM_PAGE);
         return;
     }
     for (unsigned bit = address_bits(); bit < 64; bit++) {

@@ -27,7 +27,7 @@ static void try(uint32_t msr)
 CASE(c02)
 {
     static const uint32_t ranges[][2] = {
-        {0, 0x1000}, {0xc0000000, 0xc0000400}, {0xc0010000, 0xc0010400}, {0x40000000, 0x40000200},
+        {0, 0x2000}, {0xc0000000, 0xc0002000}, {0xc0010000, 0xc0012000}, {0x40000000, 0x40000200},
         {0x4b564d00, 0x4b564d10}};
 
     for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)

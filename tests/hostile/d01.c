@@ -4,7 +4,7 @@
 
 CASE(d01)
 {
-    for (uint32_t port = 0; port < 0x10000; port += port < 0x1000 ? 1 : 7) {
+    for (uint32_t port = 0; port < 0x10000; port++) {
         uint16_t p = (uint16_t)port;
         out8(p, 0);
         out16(p, 0);

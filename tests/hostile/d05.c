@@ -4,7 +4,7 @@
 
 CASE(d05)
 {
-    for (uint32_t function = 0; function < 0x10000; function += function < 0x200 ? 1 : 61) {
+    for (uint32_t function = 0; function < 0x10000; function++) {
         out32(0xcf8, BIT(31) | function << 8);
         expect(in32(0xcfc) == UINT32_MAX, "a device %x", function);
         out32(0xcfc, 0);

@@ -22,8 +22,8 @@ CASE(d11)
     }
     memset(long_line, 'x', sizeof(long_line));
     memset(long_line, 0, 16);
-    for (unsigned i = 0; i < 500; i++)
-        atoll_console_write(long_line, sizeof(long_line)); /* 2 MB */
+    for (unsigned i = 0; i < 2500; i++)
+        atoll_console_write(long_line, sizeof(long_line)); /* 10 MB */
     atoll_console_write("\n", 1);
     sleep_ms(400); /* its next lines must not be among those that are too many */
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* E06: entries with reserved bits: physical addresses too large, PS in the PML4. Expected: #PF
- * with RSVD in the guest only. */
+/* E06: entries with reserved bits: physical addresses too large, PS in the PML4, a page of 1 GiB
+ * that is not aligned, or any where CPUID hides them. Expected: #PF with RSVD in the guest only. */
 #include "tests/hostile/hostile.h"
 
 #define RSVD BIT(3)
@@ -27,6 +27,7 @@ CASE(e06)
 {
     uint64_t *pml4 = (uint64_t *)(read_cr3() & ~0xfffull);
     uint64_t *pdpt = pages_alloc(1), *directory = pages_alloc(1), *table = pages_alloc(1);
+    bool has_1g = cpu_has((struct cpuid_feature){0x80000001, 0, 3, 26});
     unsigned bits = cpuid(0x80000008, 0).eax & 0xff, wanted = 0;
 
     exception_handler_set(VECTOR_PF, on_fault);
@@ -34,6 +35,9 @@ CASE(e06)
     load();
     expect(count == ++wanted && (error_code & RSVD), "PS in the PML4: %u, %lx", count, error_code);
     pml4[3] = (uintptr_t)pdpt | 3;
+    pdpt[0] = has_1g ? 0x83 | BIT(13) : 0x83;
+    load();
+    expect(count == ++wanted && (error_code & RSVD), "1 GiB: %u, %lx", count, error_code);
     pdpt[0] = (uintptr_t)directory | 3;
     directory[0] = (uintptr_t)table | 3;
     for (unsigned bit = bits; bit < 52; bit++) {

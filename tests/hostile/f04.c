@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* F04: all vectors by INT n, INT3 and INT1, with an IDT of its own; INTO in 64-bit code. Expected:
- * each is delivered once, without an error code, behind the instruction; INTO is #UD. No vector is
- * taken for the host's NMI or machine check. */
+/* F04: all vectors by INT n, INT3, INT1 and INTO, with an IDT of its own. INTO is #UD in 64-bit
+ * code, and comes from compatibility mode. Expected:
+ * each is delivered once, without an error code, behind the instruction. No vector is taken for the
+ * host's NMI or machine check. */
 #include "tests/hostile/hostile.h"
 
 #include "guests/lib/descriptors.h"
@@ -39,6 +40,31 @@ static void run_code(uint8_t *code, const uint8_t *bytes, size_t size, const cha
            "%s: frame %lx:%lx", what, software_cs, software_rip);
 }
 
+/* OF is set on the way there. */
+static void run_into(void)
+{
+    uint64_t before = software_count, behind;
+
+    __asm__ volatile("lea 2f(%%rip), %0\n"
+                     "push %1\n"
+                     "lea 1f(%%rip), %%rcx\n"
+                     "push %%rcx\n"
+                     "mov $0x7fffffff, %%ecx\n"
+                     "inc %%ecx\n"
+                     "lretq\n"
+                     ".code32\n"
+                     "1: into\n"
+                     "2: ljmp %2, $3f\n"
+                     ".code64\n"
+                     "3:"
+                     : "=&r"(behind)
+                     : "i"(SELECTOR_CODE32), "i"(SELECTOR_CODE64)
+                     : "rcx", "memory", "cc");
+    expect(software_count == before + 1, "INTO came %lu times", software_count - before);
+    expect(software_rip == behind && (uint16_t)software_cs == SELECTOR_CODE32,
+           "INTO: frame %lx:%lx", software_cs, software_rip);
+}
+
 CASE(f04)
 {
     static struct idt_entry idt[256];
@@ -57,6 +83,7 @@ CASE(f04)
             run_code(code, (const uint8_t[]){0xcd, (uint8_t)vector}, 2, "INT n");
         run_code(code, (const uint8_t[]){0xcc}, 1, "INT3");
         run_code(code, (const uint8_t[]){0xf1}, 1, "INT1");
+        run_into();
         run_code(code, (const uint8_t[]){0x66, 0x48, 0xcd, 0x80}, 4, "INT n with prefixes");
     }
     lidt((const void *)old.base, old.limit + 1ul);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* F10: single steps over instructions that exit. Expected: one #DB behind each, with DR6.BS. */
+/* F10: single steps over instructions that exit, some of them in the shadow of MOV SS or STI, INT1
+ * among them. Expected: one #DB behind each, with DR6.BS, and no failed entry. */
 #include "tests/hostile/hostile.h"
 
 #define DR6_BS BIT(14)
@@ -34,6 +35,27 @@ static bool on_trap(struct exception_frame *frame)
                read_dr6());                                                                        \
     })
 
+/* The same where INT1 or a trap in between may come, too: at most two. Clears what `clear` says of
+ * RFLAGS first, and brings all of it back. */
+#define SOME(clear, instruction, ...)                                                              \
+    ({                                                                                             \
+        count = 0;                                                                                 \
+        __asm__ volatile("pushf\n"                                                                 \
+                         "pushf\n"                                                                 \
+                         "andq $~" #clear ", (%%rsp)\n"                                            \
+                         "orq $0x100, (%%rsp)\n"                                                   \
+                         "popf\n" instruction "\n"                                                 \
+                         "nop\n"                                                                   \
+                         "popf\n"                                                                  \
+                         :                                                                         \
+                         : __VA_ARGS__                                                             \
+                         : "memory", "cc", "rbx", "rsi", "rdi");                                   \
+        expect(count == 1 || count == 2, "%s: %u traps", instruction, count);                      \
+    })
+
+/* STI has a shadow if interrupts were off; the trap behind it comes all the same. */
+#define STI(instruction, ...) SOME(0x200, "sti; " instruction, __VA_ARGS__)
+
 CASE(f10)
 {
     exception_handler_set(VECTOR_DB, on_trap);
@@ -56,6 +78,27 @@ CASE(f10)
         c = APIC_TPR;
         STEP("wrmsr", "a"(a), "d"(d), "c"(c));
         STEP("sti", "a"(a));
+        STEP("rdtscp", "a"(a), "c"(c), "d"(d));
+        STEP("invlpg (%%rax)", "a"(a));
+        STEP("mov %%cr0, %%rax", "a"(a));
+        STEP("mov %%cr8, %%rax", "a"(a));
+        STEP("mov %%rax, %%cr3", "a"(read_cr3()));
+        STEP("mov %%rax, %%dr0", "a"(a));
+        STEP("clts", "a"(a));
+        STEP("lmsw %%ax", "a"(cr0));
+        /* MOV SS holds the trap off until the instruction behind it is done */
+        d = SELECTOR_DATA;
+        STEP("mov %%edx, %%ss; cpuid", "a"(a), "c"(c), "d"(d));
+        d = SELECTOR_DATA;
+        STEP("mov %%edx, %%ss; vmcall", "a"(a), "c"(c), "d"(d));
+        STEP("mov %%edx, %%ss; in $0x80, %%al", "a"(a), "d"(d));
+        SOME(0, "mov %%edx, %%ss; .byte 0xf1", "a"(a), "d"(d));
+        SOME(0, ".byte 0xf1", "a"(a), "d"(d));
+        STI("cpuid", "a"(a), "c"(c), "d"(d));
+        STI("vmcall", "a"(a), "c"(c), "d"(d));
+        STI("wbinvd", "a"(a), "d"(d));
+        STI(".byte 0xf1", "a"(a), "d"(d));
+        STI("mov %%edx, %%ss; .byte 0xf1", "a"(a), "d"(SELECTOR_DATA));
     }
     exception_handler_set(VECTOR_DB, NULL);
 }

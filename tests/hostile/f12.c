@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* F12: IRET, far RET and SYSRET to addresses that are not canonical, RSP among them. Expected: a
- * fault in the guest only. */
+/* F12: IRET, far RET, far JMP and SYSRET to addresses that are not canonical, RSP among them.
+ * Expected: a fault in the guest only. */
 #include "tests/hostile/hostile.h"
 
 static volatile unsigned count;
@@ -57,6 +57,9 @@ CASE(f12)
         FAULTS("far RET", "push %%rbx\n"
                           "push %%rax\n"
                           "lretq", place);
+        FAULTS("far JMP", "push %%rbx\n"
+                          "push %%rax\n"
+                          "rex64 ljmp *(%%rsp)", place);
         FAULTS("SYSRET", "mov %%rax, %%rcx\n"
                          "mov $2, %%r11\n"
                          "sysretq", place);

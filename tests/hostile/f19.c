@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* F19: a flood of exceptions: 3000 each of #UD, #GP, #PF, #DE and #BP. Expected: each comes, and
+/* F19: a flood of exceptions: 20000 each of #UD, #GP, #PF, #DE and #BP. Expected: each comes, and
  * the others have their share. */
 #include "tests/hostile/hostile.h"
 
@@ -14,7 +14,7 @@ CASE(f19)
     unsigned wrong = 0;
 
     exception_handler_set(VECTOR_BP, ignore);
-    for (unsigned i = 0; i < 3000; i++) {
+    for (unsigned i = 0; i < 20000; i++) {
         wrong += ATTEMPT("ud2") != VECTOR_UD;
         wrong += ATTEMPT("mov %0, %%ds", : : "r"(0xfff0)) != VECTOR_GP;
         wrong += ATTEMPT("mov (%0), %%eax", : : "r"(7ull << 39) : "rax") != VECTOR_PF;

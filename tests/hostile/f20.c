@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* F20: MOV SS of a word with a breakpoint on it, then VMCALL, CPUID, INT3, INT n: the #DB is put
- * off behind them. Expected: it comes to the guest at most once, or is dropped; the instruction
- * works. */
+/* F20: MOV SS of a word with a breakpoint on it, then VMCALL, CPUID, INT3, INT n, SYSCALL: the #DB
+ * is put off behind them. Expected: it comes to the guest at most once, or is dropped; the
+ * instruction works. */
 #include "tests/hostile/hostile.h"
 
 static volatile unsigned count, traps;
@@ -33,6 +33,24 @@ static bool on_trap(struct exception_frame *frame)
         rax_;                                                                                      \
     })
 
+/* SYSCALL to where it would go on anyway. */
+static void syscall(void)
+{
+    count = 0;
+    __asm__ volatile("lea 1f(%%rip), %%rax\n"
+                     "mov %%rax, %%rdx\n"
+                     "shr $32, %%rdx\n"
+                     "mov %0, %%ecx\n"
+                     "wrmsr\n"
+                     "mov %1, %%ss\n"
+                     "syscall\n"
+                     "1:"
+                     :
+                     : "i"(MSR_LSTAR), "m"(selector)
+                     : "rax", "rcx", "rdx", "r11", "memory", "cc");
+    expect(count <= 1, "SYSCALL: #DB came %u times", count);
+}
+
 CASE(f20)
 {
     exception_handler_set(VECTOR_DB, on_debug);
@@ -40,7 +58,10 @@ CASE(f20)
     exception_handler_set(0x61, on_trap);
     __asm__ volatile("mov %0, %%dr0" : : "r"(&selector));
     write_dr7(0x400 | 1 | 3u << 16 | 1u << 18); /* reads and writes of two bytes */
+    wrmsr(0xc0000081, (uint64_t)SELECTOR_CODE64 << 32); /* STAR: CS and SS of SYSCALL */
+    wrmsr(0xc0000084, 0);
     for (unsigned round = 1; round <= 50; round++) {
+        syscall();
         expect(BEHIND("vmcall", ATOLL_CALL_NULL) == 0, "the call does not work");
         expect(BEHIND("vmcall", 0x777) == -ENOSYS, "the call does not work");
         expect((uint32_t)BEHIND("cpuid", ATOLL_CPUID_BASE) == ATOLL_CPUID_MAX, "CPUID");

@@ -3,6 +3,50 @@
  * take them. Expected: -EFAULT or another error, but for exactly what lies in RAM. */
 #include "tests/hostile/hostile.h"
 
+#define DISK   0 /* the row's devices */
+#define NET    1
+#define SECTOR 512
+
+static uint8_t sector[SECTOR];
+
+/* Of the calls for devices, and the start of a vCPU. */
+static void try_devices(uint64_t place, uint64_t size)
+{
+    int64_t result = atoll_call3(ATOLL_CALL_DEVICE_INFO, DISK, place, size);
+
+    expect(result == -EFAULT, "device info of %lx at %lx: %ld", size, place, result);
+    result = atoll_call4(ATOLL_CALL_BLOCK_READ, DISK, 0, place, size);
+    expect(result == -EINVAL || result == -EFAULT, "a read of %lx to %lx: %ld", size, place, result);
+    result = atoll_call4(ATOLL_CALL_BLOCK_WRITE, DISK, 0, place, size);
+    expect(result == -EINVAL || result == -EFAULT, "a write of %lx at %lx: %ld", size, place,
+           result);
+    result = atoll_call4(ATOLL_CALL_BLOCK_READ, DISK, size, (uintptr_t)sector, SECTOR);
+    expect(result == (size == 4096 ? 0 : -EINVAL), "a read at byte %lx: %ld", size, result);
+    result = atoll_call3(ATOLL_CALL_NET_WRITE, NET, place, size);
+    expect(result == -EINVAL || result == -EFAULT, "a frame of %lx at %lx: %ld", size, place,
+           result);
+    result = atoll_call3(ATOLL_CALL_NET_READ, NET, place, size);
+    expect(result == -EFAULT, "a frame to %lx at %lx: %ld", size, place, result);
+    result = atoll_call3(ATOLL_CALL_START_VCPU, 0, place, size);
+    expect(result < 0, "a start at %lx: %ld", place, result);
+}
+
+/* `before` bytes before the end of RAM, and one byte further. */
+static void try_devices_at_end(uint64_t end)
+{
+    expect(atoll_call4(ATOLL_CALL_BLOCK_WRITE, DISK, 0, end - SECTOR, SECTOR) == 0, "a write");
+    expect(atoll_call4(ATOLL_CALL_BLOCK_READ, DISK, 0, end - SECTOR, SECTOR) == 0, "a read");
+    expect(atoll_call4(ATOLL_CALL_BLOCK_WRITE, DISK, 0, end - SECTOR + 1, SECTOR) == -EFAULT,
+           "a write from beyond the end");
+    expect(atoll_call4(ATOLL_CALL_BLOCK_READ, DISK, 0, end - SECTOR + 1, SECTOR) == -EFAULT,
+           "a read to beyond the end");
+    expect(atoll_call3(ATOLL_CALL_NET_WRITE, NET, end - 64, 64) == 0, "a frame");
+    expect(atoll_call3(ATOLL_CALL_NET_WRITE, NET, end - 63, 64) == -EFAULT,
+           "a frame from beyond the end");
+    expect(atoll_call3(ATOLL_CALL_NET_READ, NET, end - 63, 64) == -EFAULT,
+           "a frame to beyond the end");
+}
+
 CASE(h01)
 {
     uint64_t end = guest_ram_end();
@@ -26,6 +70,7 @@ CASE(h01)
             expect(result == -EPERM, "VM state without control: %ld", result);
             result = atoll_call3(ATOLL_CALL_LINK_INFO, 0, place, size);
             expect(result == -EFAULT, "link info of %lx at %lx: %ld", size, place, result);
+            try_devices(place, size);
         }
     }
     for (uint64_t size = 1; size <= 64; size++) { /* up to the very end */
@@ -34,6 +79,7 @@ CASE(h01)
         result = atoll_call2(ATOLL_CALL_VM_INFO, end - size, size + 1);
         expect(result == -EFAULT, "one byte more: %ld", result);
     }
+    try_devices_at_end(end);
     expect(atoll_call2(ATOLL_CALL_CONSOLE_WRITE, end, 0) <= 0, "nothing at the end");
     expect(atoll_call2(ATOLL_CALL_VM_INFO, UINT64_MAX, 0) <= 0, "nothing at -1");
 }

@@ -47,6 +47,17 @@ void expect_no_msrs(const uint32_t *msrs, size_t count);
  * 2^47; it must lie above 4 GiB. For both halves of memory's end. */
 void map_far(uint64_t address);
 
+/* What call_with loads before its VMCALL and stores behind it (call.asm). RFLAGS: without what
+ * would trap behind the load, and DF is clear again when it returns. */
+enum call_register { CALL_RAX, CALL_RBX, CALL_RCX, CALL_RDX, CALL_RSI, CALL_RDI, CALL_RBP, CALL_R8,
+                     CALL_R9, CALL_R10, CALL_R11, CALL_R12, CALL_R13, CALL_R14, CALL_R15,
+                     CALL_RFLAGS, CALL_REGISTERS };
+void call_with(uint64_t registers[CALL_REGISTERS]);
+
+/* The same with random registers but RAX and `arguments` (RDI, RSI, RDX, R10, R8): the result, and
+ * an expectation that nothing else has changed. */
+int64_t call_expect(uint64_t number, const uint64_t arguments[5]);
+
 /* Pseudo-random numbers, the same in each run; another seed, other numbers. */
 uint64_t random_next(void);
 void random_seed(uint64_t seed);

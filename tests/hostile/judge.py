@@ -4,10 +4,11 @@
 import re
 import subprocess
 
-from table import ANY, PANIC, REFUSED, SURVIVES
+from table import ANY, PANIC, REFUSED, RESTRICTED, SURVIVES
 
 KEPT = 0.9          # of the witness' due
 FRAMES_HELD = 1     # taken once, with the first vCPU: the MSR bitmap
+FRAMES_HELD_RESTRICTED = 1  # and where guests need it: the identity map
 FRAMES_FREED = 2    # given back at the end: the VMXON region of each core
 PLANTED_MIN = 10000  # frames
 AUDITS_MIN = 3      # of frames: before the first guest runs, at the first end, behind the last one
@@ -32,7 +33,9 @@ class Guest:
         case = self.case
         arguments = f"case={case.number.lower()} n={self.way} {case.arguments}".strip()
         vcpus = f"vcpus={case.vcpus} " if case.vcpus > 1 else ""
-        return f'{folder}/hostile.elf {self.name} mem={case.mem} {vcpus}{case.keys} ' \
+        mems = case.mem.split()
+        mem = mems[self.way % len(mems)]
+        return f'{folder}/hostile.elf {self.name} mem={mem} {vcpus}{case.keys} ' \
                f'cmdline="{arguments}"'
 
 
@@ -65,13 +68,14 @@ def first(lines, pattern):
     return None
 
 
-def frames_problem(lines, links):
+def frames_problem(lines, links, model):
     match = first(lines, r"atoll: frames: (\d+) free before the first start, (\d+) behind the last "
                          r"end, (\d+) reserved$")
     if not match:
         return "no line with the recount of frames"
     before, after, reserved = (int(number) for number in match.groups()[1:])
-    lost = before - after - FRAMES_HELD + FRAMES_FREED - links
+    held = FRAMES_HELD + (FRAMES_HELD_RESTRICTED if model == RESTRICTED else 0)
+    lost = before - after - held + FRAMES_FREED - links
     if lost != 0 or reserved != 0:
         return f"{lost} frames did not come back, {reserved} are reserved"
     return None
@@ -102,13 +106,16 @@ def boot_problems(result, boot, solo_rate):
     wrong = []
     if result.complaint:
         wrong.append(result.complaint)
+    starts = sum(re.match(STAMP + r" cpu0 atoll: Atoll \d", line) is not None for line in lines)
+    if starts != 1:
+        wrong.append(f"the machine started {starts} times")
     total = len(boot.guests) + 2
     if not result.ended or result.ended[1] != total:
         wrong.append(f"{result.ended} guests ended, not all of {total}")
     planted = first(lines, r"atoll: selftest=hostile: a secret lies in (\d+) free frames$")
     if not planted or int(planted[2]) < PLANTED_MIN:
         wrong.append("no secret was planted")
-    if problem := frames_problem(lines, boot.links):
+    if problem := frames_problem(lines, boot.links, boot.model):
         wrong.append(problem)
     if problem := audit_problem(lines):
         wrong.append(problem)
@@ -196,7 +203,18 @@ def guest_problems(lines, guest):
         wrong.append(f"{guest.name}: not all that it expected was so")
     elif guest.end == SURVIVES and tallies[-1][3] == "0":
         wrong.append(f"{guest.name}: it expected nothing")
-    for text in said(lines, guest.name):
-        if (aim := re.search(r"aims at (0x[0-9a-f]+)$", text)) and f"gpa={aim[1]} " not in rest:
-            wrong.append(f"{guest.name}: stopped at another address than {aim[1]}:{rest}")
+    return wrong + lives_problems(guest, ended, said(lines, guest.name))
+
+
+def lives_problems(guest, ended, texts):
+    """Of a guest that starts again when it has ended, each life counts."""
+    wrong = []
+    limit = re.search(r"limit=(\d+)", guest.case.keys)
+    if limit and len(ended) != int(limit[1]) + 1:
+        wrong.append(f"{guest.name}: {len(ended)} lives, not {int(limit[1]) + 1}")
+    if guest.end != SURVIVES and (others := {stop[1] for stop in ended} - {guest.end}):
+        wrong.append(f"{guest.name}: earlier lives ended by {', '.join(others)}")
+    aims = [aim[1] for text in texts if (aim := re.search(r"aims at (0x[0-9a-f]+)$", text))]
+    wrong += [f"{guest.name}: stopped at another address than {aim}:{stop[2]}"
+              for aim, stop in zip(aims, ended) if f"gpa={aim} " not in stop[2]]
     return wrong

@@ -3,8 +3,11 @@
  * end that has a name; the same seed does the same. */
 #include "tests/hostile/hostile.h"
 
-#define STEPS 3000
-#define ODDS  64 /* one step in so many may do what usually ends a guest */
+#include "guests/lib/descriptors.h"
+
+#define STEPS    3000
+#define PROGRESS 500
+#define ODDS     512 /* one step in so many may do what usually ends a guest */
 
 static uint64_t digest;
 
@@ -58,11 +61,13 @@ static void some_call(uint64_t random)
     mix((uint64_t)atoll_call4(number, value, BIT(40) | random_next(), value >> 3, random_next()));
 }
 
+/* Each keeps the guest as it is for one instruction, or a little longer. */
 static void control_registers(uint64_t random)
 {
     uint64_t cr0 = read_cr0(), cr4 = read_cr4(), bit = BIT(random >> 8 & 63);
+    uint64_t value = some_value(random >> 8);
 
-    switch (random & 3) {
+    switch (random % 7) {
     case 0:
         mix((uint64_t)ATTEMPT("mov %0, %%cr0", : : "r"(cr0 ^ (bit & ~X86_CR0_TS)) : "memory"));
         write_cr0(cr0);
@@ -72,14 +77,89 @@ static void control_registers(uint64_t random)
         write_cr4(cr4);
         break;
     case 2:
-        mix((uint64_t)ATTEMPT("mov %0, %%cr8", : : "r"(some_value(random))));
+        mix((uint64_t)ATTEMPT("mov %0, %%cr8", : : "r"(value)));
         write_cr8(0);
         break;
     case 3:
-        mix((uint64_t)ATTEMPT("mov %0, %%dr7", : : "r"(some_value(random) & ~0x20fful)));
+        mix((uint64_t)ATTEMPT("mov %0, %%dr7", : : "r"(value & ~0x20fful)));
         write_dr7(0x400);
         break;
+    case 4:
+        mix((uint64_t)ATTEMPT("mov %0, %%dr6", : : "r"(value)));
+        __asm__ volatile("mov %0, %%dr3" : : "r"(value));
+        break;
+    case 5:
+        write_cr2(value);
+        mix(read_cr2());
+        break;
+    case 6:
+        write_cr3(read_cr3()); /* another one: ruthless */
+        mix(read_cr8());
+        break;
     }
+}
+
+/* Tables at any place of any size; an exception in between is the guest's end. */
+static void descriptor_tables(uint64_t random)
+{
+    struct descriptor_pointer old;
+    uint64_t base = some_value(random >> 16);
+    uint16_t size = (uint16_t)(random >> 8);
+
+    interrupts_off();
+    if (random & 1) {
+        __asm__ volatile("sidt %0" : "=m"(old));
+        lidt((const void *)(base & 0x7fffffffffff), size + 1ul);
+    } else {
+        __asm__ volatile("sgdt %0" : "=m"(old));
+        lgdt((const void *)(base & 0x7fffffffffff), size + 1ul);
+    }
+    if (random & 2)
+        mix(cpuid(0, 0).eax);
+    if (random & 4)
+        atoll_yield();
+    if ((random >> 32) % ODDS == 0)
+        __asm__ volatile("ud2");
+    if (random & 1)
+        __asm__ volatile("lidt %0" : : "m"(old));
+    else
+        __asm__ volatile("lgdt %0" : : "m"(old));
+    interrupts_on();
+}
+
+/* To any selector and any address; mostly #GP at the jump itself. */
+static void far_jump(uint64_t random)
+{
+    struct {
+        uint64_t offset;
+        uint16_t selector;
+    } __attribute__((packed)) target = {some_value(random), (uint16_t)(random >> 24)};
+
+    mix((uint64_t)ATTEMPT("rex64 ljmp *%0", : : "m"(target) : "memory"));
+}
+
+/* RAM, and now and then what is none. */
+static void memory(uint64_t random)
+{
+    static volatile uint8_t ram[PAGE_SIZE];
+    volatile uint8_t *at = &ram[random >> 8 & (PAGE_SIZE - 1)];
+
+    if ((random >> 32) % ODDS == 0)
+        at = (volatile uint8_t *)(uintptr_t)(0xc0000000u | (uint32_t)(random >> 8));
+    if (random & 1)
+        *at = (uint8_t)random;
+    else
+        mix(*at);
+}
+
+/* HLT, with a timer that ends it, most of the time. */
+static void sleep(uint64_t random)
+{
+    interrupts_off();
+    if (random % (4 * ODDS))
+        apic_timer_deadline(0x50, rdtsc() + (random >> 8) % 20000);
+    wait_for_interrupt();
+    interrupts_on();
 }
 
 /* What no guest should do to itself. */
@@ -92,7 +172,7 @@ static void ruthless(uint64_t random)
         out8((uint16_t)(random >> 8), (uint8_t)value);
         break;
     case 1:
-        (void)*(volatile uint8_t *)(value & UINT32_MAX);
+        *(volatile uint8_t *)(value & UINT32_MAX) = (uint8_t)value;
         break;
     case 2:
         ATTEMPT("mov %0, %%cr3", : : "r"(value & 0xfffff000) : "memory");
@@ -117,12 +197,14 @@ static void step(void)
     uint16_t port = (uint16_t)(random >> 16);
     uint32_t msr = some_msr(random >> 8);
 
-    switch (random % 12) {
+    switch (random % 16) {
     case 0:
         mix(in32(port));
         break;
     case 1:
-        if (port != 0x64 && port != 0x92 && port != 0xcf9)
+        if (port + 3 < 0x64 || (port > 0x92 && port + 3 < 0xcf8) || port > 0xcf9)
+            out32(port, (uint32_t)random);
+        else if (port != 0x64 && port != 0x92 && port != 0xcf9)
             out8(port, (uint8_t)random);
         break;
     case 2:
@@ -155,6 +237,18 @@ static void step(void)
         atoll_sleep_for((random >> 8) % 20000);
         break;
     case 11:
+        descriptor_tables(random >> 8);
+        break;
+    case 12:
+        far_jump(random >> 8);
+        break;
+    case 13:
+        memory(random >> 8);
+        break;
+    case 14:
+        sleep(random >> 8);
+        break;
+    case 15:
         if ((random >> 8) % ODDS == 0)
             ruthless(random >> 16);
         break;
@@ -163,13 +257,17 @@ static void step(void)
 
 CASE(m01)
 {
+    printf("m01: seed %u\n", variant()); /* whatever becomes of it */
     random_seed(variant());
     for (unsigned vector = 32; vector < 256; vector++)
         exception_handler_set(vector, on_interrupt);
     exception_handler_set(VECTOR_NMI, on_interrupt);
     exception_handler_set(VECTOR_DB, on_interrupt);
-    for (unsigned i = 0; i < STEPS; i++)
+    for (unsigned i = 1; i <= STEPS; i++) {
         step();
+        if (i % PROGRESS == 0)
+            printf("m01: step %u: digest %016lx\n", i, digest);
+    }
     write_cr8(0);
     printf("m01: seed %u: digest %016lx\n", variant(), digest);
     expect(true, "it ends");

@@ -7,6 +7,9 @@
 #include "tests/hostile/hostile.h"
 
 #define FAILURES_SHOWN 12
+#define FLAGS_FREE                                                                                 \
+    (X86_EFLAGS_CF | X86_EFLAGS_PF | X86_EFLAGS_AF | X86_EFLAGS_ZF | X86_EFLAGS_SF |               \
+     X86_EFLAGS_DF | X86_EFLAGS_OF)
 #define PTE_PRESENT    BIT(0)
 #define PTE_WRITABLE   BIT(1)
 #define PTE_LARGE      BIT(7)
@@ -136,6 +139,26 @@ void map_far(uint64_t address)
     directory[address >> 21 & 511] =
         ALIGN_DOWN(address, PAGE_SIZE_2M) | PTE_PRESENT | PTE_WRITABLE | PTE_LARGE;
     write_cr3(read_cr3());
+}
+
+int64_t call_expect(uint64_t number, const uint64_t arguments[5])
+{
+    static const unsigned places[] = {CALL_RDI, CALL_RSI, CALL_RDX, CALL_R10, CALL_R8};
+    uint64_t before[CALL_REGISTERS], after[CALL_REGISTERS];
+
+    for (size_t i = 0; i < CALL_REGISTERS; i++)
+        before[i] = random_next();
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+        before[places[i]] = arguments[i];
+    before[CALL_RAX] = number;
+    before[CALL_RFLAGS] = (before[CALL_RFLAGS] & FLAGS_FREE) | X86_EFLAGS_FIXED | X86_EFLAGS_IF;
+    memcpy(after, before, sizeof(after));
+    call_with(after);
+    for (size_t i = CALL_RAX + 1; i < CALL_REGISTERS; i++)
+        expect(after[i] == before[i], "call %lx changed register %zu from %lx to %lx", number, i,
+               before[i], after[i]);
+    look(after[CALL_RAX]);
+    return (int64_t)after[CALL_RAX];
 }
 
 static uint64_t random_state; /* of splitmix64 */

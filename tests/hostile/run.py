@@ -43,8 +43,9 @@ LOOP_MS = 400    # the same where they are not meant to end by themselves
 class Boot:
     """Cases that share a machine: the guests' lines, and afterwards what they said."""
 
-    def __init__(self, name, cases):
+    def __init__(self, name, cases, model=""):
         self.name = name
+        self.model = model
         self.guests = [judge.Guest(case, way) for case, ways in cases for way in ways]
         cases = self.cases = [case for case, _ in cases]
         self.links = sum(case.links for case in cases)
@@ -74,7 +75,7 @@ class Boot:
             "hostile", make_iso.ends_by_itself(options), self.lines(build))])
         try:
             spec = machine.Spec(iso=iso, machine="bochs", cpus=CPUS, mem=MEMORY_MIB,
-                                cpu_model=first.model, timeout=TIMEOUT)
+                                cpu_model=self.model, timeout=TIMEOUT)
             result = machine.boot(spec, scratch=folder)
         finally:
             iso.unlink(missing_ok=True)
@@ -86,24 +87,24 @@ def packed(cases):
     """The boots that all `cases` need."""
     groups = {}
     for case in cases:
-        key = (case.boot, case.options, case.model)
-        groups.setdefault(key, []).append(case)
+        for model in case.models:
+            groups.setdefault((case.boot, case.options, model), []).append(case)
     boots = []
-    for (name, *_), members in groups.items():
+    for (*_, model), members in groups.items():
         chunk, weight = [], 0
         for case in members:
             ways = range(len(case.ends))
             while ways:
                 part, ways = ways[:GUESTS_MAX // case.vcpus], ways[GUESTS_MAX // case.vcpus:]
                 if chunk and weight + case.vcpus * len(part) > GUESTS_MAX:
-                    boots.append(chunk)
+                    boots.append((chunk, model))
                     chunk, weight = [], 0
                 chunk.append((case, part))
                 weight += case.vcpus * len(part)
-        boots.append(chunk)
-    names = [f"{chunk[0][0].number}-{chunk[-1][0].number}" for chunk in boots]
-    return [Boot(f"{name}-{i}" if names.count(name) > 1 else name, chunk)
-            for i, (name, chunk) in enumerate(zip(names, boots))]
+        boots.append((chunk, model))
+    names = [f"{chunk[0][0].number}-{chunk[-1][0].number}" for chunk, _ in boots]
+    return [Boot(f"{name}-{i}" if names.count(name) > 1 else name, chunk, model)
+            for i, (name, (chunk, model)) in enumerate(zip(names, boots))]
 
 
 def defined(test):
@@ -124,6 +125,8 @@ def problems_of_table():
               if number not in rows or not rows[number].ends]
     wrong += [f"{number}: no test {test}" for number, case in rows.items()
               for test in case.elsewhere if not defined(test)]
+    wrong += [f"{number}: neither an end, nor a reason, nor tests" for number, case in rows.items()
+              if not (case.ends or case.skip or case.elsewhere)]
     return wrong
 
 

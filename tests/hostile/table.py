@@ -15,13 +15,16 @@ SURVIVES = "survives"
 REFUSED = "REFUSED"
 ANY = "any"    # that is no bug of the hypervisor
 PANIC = "panic"  # of the hypervisor, which ends the boot
+RESTRICTED = "corei5_lynnfield_750"  # without "unrestricted guest": Atoll does modes itself
+BOTH = ("", RESTRICTED)
 SEEDS = 12     # of random guests, by default
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A row. `keys` go on the guest's module line, `options` on the hypervisor's, `model` is
-    Bochs'; cases that differ in these, or in `boot`, do not share a boot."""
+    """A row. `mem` is one size, or one for each way; `keys` go on the guest's module line,
+    `options` on the hypervisor's, `models` are Bochs', one after the other ("" is the usual one).
+    Cases that differ in options or model, or in `boot`, do not share a boot."""
     number: str
     statement: str
     ends: tuple = ()
@@ -30,7 +33,7 @@ class Case:
     arguments: str = ""
     vcpus: int = 1
     options: str = ""
-    model: str = ""
+    models: tuple = ("",)
     boot: str = ""
     links: int = 0      # frames that its links hold for ever
     toll: float = 1     # the part of its due that the options leave to the witness
@@ -57,13 +60,13 @@ FAULTS = "selftest=faults"  # the hypervisor breaks itself where guests ask for 
 FOUND = "atoll: frames: found: "
 
 CASES = [
-    guest("A01", "CPUID over all leaves"),
+    guest("A01", "CPUID over all leaves and subleaves, on two cores", options="shuffle", toll=0.8),
     guest("A02", "VMX instructions at CPL 0 and 3"),
     guest("A03", "SVM instructions"),
     guest("A04", "calls of all numbers up to 70000, and too many in a row", SURVIVES,
           "BAD_HYPERCALL"),
     guest("A05", "calls from CPL 3"),
-    guest("A06", "calls from compatibility mode"),
+    guest("A06", "calls from compatibility, 32-bit, 16-bit, real mode with garbage above bit 31"),
     guest("A07", "VMMCALL"),
     guest("A08", "VMFUNC"),
     guest("A09", "GETSEC"),
@@ -73,31 +76,32 @@ CASES = [
     guest("A13", "MONITOR, MWAIT and their like"),
     guest("A14", "PAUSE for ever", "OPERATOR", boot="loops"),
     guest("A15", "RDPMC"),
-    guest("A16", "RDTSC, RDTSCP: time and TSC_AUX"),
+    guest("A16", "RDTSC, RDTSCP, RDPID: time and TSC_AUX, in two lives",
+          keys="control restart=always,limit=1,backoff=0"),
     guest("A17", "RSM"),
     guest("A18", "INVLPG and INVPCID of what is none", SURVIVES, EPT),
     guest("A19", "SGDT, SIDT, SLDT, STR, SMSW"),
     guest("A20", "instructions that CPUID hides"),
-    skip("A21", "a second vCPU rewrites the instruction of an MMIO exit",
-         "no instruction is decoded for MMIO: there is no device in memory"),
-    guest("A22", "accesses outside RAM by instructions of all forms", *[EPT] * 12),
+    guest("A21", "a second vCPU rewrites the instruction of an access outside RAM", EPT, vcpus=2),
+    guest("A22", "accesses outside RAM by instructions of all forms", *[EPT] * 14),
     guest("A23", "CMPXCHG8B, CMPXCHG16B, BTS with a negative offset outside RAM", *[EPT] * 3),
 
-    guest("B01", "CR0 with impossible bits"),
+    guest("B01", "CR0 with impossible bits", models=BOTH),
     guest("B02", "CR0.CD and NW with much memory access"),
-    guest("B03", "CR4 with what a guest may not have"),
-    guest("B04", "the bits of CR0 and CR4 that VMX fixes"),
-    guest("B05", "CR3 with reserved bits, outside RAM, at the APIC, at the top", SURVIVES, EPT, EPT,
-          EPT),
+    guest("B03", "CR4 with what a guest may not have", models=BOTH),
+    guest("B04", "the bits of CR0 and CR4 that VMX fixes", models=BOTH),
+    guest("B05", "CR3 with reserved bits, outside RAM, at the APIC, at the top, at ROM", SURVIVES,
+          *[EPT] * 4),
     guest("B06", "CR8 at 15 and a long computation"),
-    guest("B07", "LMSW, SMSW, CLTS of all forms"),
+    guest("B07", "LMSW, SMSW, CLTS of all forms, MOV CR by all registers", models=BOTH),
     guest("B08", "breakpoints on addresses of the host"),
     guest("B09", "reserved bits of DR6 and DR7, DR7.GD"),
-    guest("B10", "EFER with what a guest may not have"),
-    guest("B11", "PAE paging with reserved bits in PDPTEs"),
-    guest("B12", "through 32-bit, 16-bit and real mode and back, 300 times"),
+    guest("B10", "EFER: LMA, reserved bits, SVME, NXE off", models=BOTH),
+    guest("B11", "PAE paging with reserved bits in PDPTEs, by CR0 and by CR3", models=BOTH),
+    guest("B12", "through real, unreal, vm86, 16-bit, 32-bit, PAE, compatibility and long mode, "
+          "1000 times"),
     guest("B13", "odd segments across exits"),
-    guest("B14", "null and odd LDTR, TR and SS"),
+    guest("B14", "null and odd LDTR, TR and SS, TSSs of all types", models=BOTH),
 
     guest("C01", "RDMSR of all numbers"),
     guest("C02", "WRMSR of all numbers"),
@@ -131,11 +135,12 @@ CASES = [
     guest("D11", "a flood of console lines, forged ones among them",
           options="conrate=20"),
 
-    guest("E01", "edges of RAM, holes, the top of physical memory", *[EPT] * 15),
+    guest("E01", "read, write, execute at edges of RAM, holes, the top of physical memory",
+          *[EPT] * 33),
     guest("E02", "a write across the end of RAM", EPT, EPT),
     guest("E03", "a write to what EPT has read-only", EPT, EPT),
     guest("E04", "execution of what EPT has as data", EPT, EPT),
-    guest("E05", "page tables outside RAM", EPT),
+    guest("E05", "page tables of each level outside RAM, at the APIC, at ROM", *[EPT] * 9),
     guest("E06", "reserved bits in page tables"),
     guest("E07", "recursive page tables and aliases"),
     guest("E08", "accesses across pages", mem="8M"),
@@ -143,31 +148,35 @@ CASES = [
           keys="control restart=always,limit=2,backoff=0"),
     skip("E10", "a page that is taken away while another vCPU uses it",
          "nothing is unmapped while a guest lives: no balloon, no revocable share"),
-    elsewhere("E11", "VPIDs used again", "tests/boot/test_lifecycle.py::test_thousand_restarts"),
+    elsewhere("E11", "a VPID used again, by the next life of its vCPU (no other one ever gets it)",
+              "tests/hostile/e09.c::PATTERN", "tests/boot/test_lifecycle.py::test_restart_is_fresh",
+              "tests/boot/test_lifecycle.py::test_thousand_restarts"),
     skip("E12", "balloon calls", "there is no balloon"),
     skip("E13", "page sizes changed under execution",
          "a leaf is never changed while a guest lives; the erratum is not in an emulator"),
     skip("E14", "L1TF", "an emulator does not speculate; no mitigation is built in"),
     guest("E15", "all memory that was asked for, and more", EPT, mem="6M"),
-    skip("E16", "cache types on shared pages", "the emulators have no caches"),
+    elsewhere("E16", "cache types on shared pages: EPT's leaves decide, and ignore the guest's PAT",
+              "tests/unit/test_ept.c::entries_are_those_of_the_sdm"),
 
     guest("F01", "triple faults in 64-bit, 32-bit and real mode", *["TRIPLE_FAULT"] * 5),
     guest("F02", "a #DB whose delivery causes the next one", "OPERATOR", boot="loops"),
-    elsewhere("F03", "a #AC whose delivery causes the next one: the exit by #AC is what breaks it",
-              "tests/boot/test_demos.py::test_tour"),
+    guest("F03", "a #AC at CPL 3 whose delivery causes the next one", "OPERATOR", boot="loops"),
     guest("F04", "all vectors by INT n, INT3, INT1, INTO"),
     elsewhere("F05", "the host's NMI while a guest runs, or is in its own NMI's handler",
               "tests/boot/test_guests.py::test_nmis_keep_coming",
               "tests/boot/test_interrupts.py::test_nmis_are_blocked_by_vcpu"),
-    guest("F06", "exceptions, interrupts and NMIs on untouched stacks", mem="4M",
+    guest("F06", "exceptions, interrupts, NMIs with an untouched stack, TSS, IDT, GDT", mem="6M",
           options="apicv=off"),
-    guest("F07", "INT n, INT3, INT1 on untouched stacks", mem="4M"),
-    guest("F08", "a page fault whose gate is missing, and then #DF's", SURVIVES, "TRIPLE_FAULT"),
+    guest("F07", "INT n, INT3, INT1, INTO on untouched stacks", mem="4M"),
+    guest("F08", "#PF, #GP, #UD whose delivery causes #NP, #GP, #PF; #DF's gate missing", SURVIVES,
+          "TRIPLE_FAULT"),
     guest("F09", "interrupts behind STI, MOV SS, HLT", options="apicv=off"),
     guest("F10", "single steps over what exits"),
-    guest("F11", "an exit at the edge of canonical addresses"),
-    guest("F12", "IRET, far RET, SYSRET to what is not canonical"),
-    guest("F13", "task switches", *["TASK_SWITCH"] * 3),
+    guest("F11", "an exit at the edge of canonical addresses, of 4 GiB, of 64 KiB"),
+    guest("F12", "IRET, far RET and JMP, SYSRET to what is not canonical", models=BOTH),
+    guest("F13", "task switches by JMP, CALL, INT, IRET, NMI, NMI at CPL 3", *["TASK_SWITCH"] * 6,
+          vcpus=2, models=BOTH),
     guest("F14", "a guest state that entries refuse, damaged on purpose",
           *["ENTRY_FAIL_STATE"] * 15, options=FAULTS, keys="cpus=0"),
     guest("F15", "the MSR-load list of entries, which Atoll has not: its count, damaged on purpose",
@@ -179,12 +188,14 @@ CASES = [
     guest("F19", "a flood of exceptions"),
     guest("F20", "a breakpoint on MOV SS, put off behind a call"),
     guest("F21", "an NMI and two interrupts at once", options="apicv=off"),
-    guest("F22", "INIT to itself", *["GUEST_RESET"] * 3),
+    guest("F22", "INIT to itself; the host's INIT while a guest runs is held by the tour",
+          *["GUEST_RESET"] * 3, elsewhere=("tests/boot/test_demos.py::test_tour",)),
     elsewhere("F23", "reserved vectors by INT n: with F04", "tests/hostile/f04.c::vector"),
     elsewhere("F24", "undefined bits of what an exit interrupted",
               "tests/unit/test_injection.c::main"),
 
-    elsewhere("G01", "the xAPIC page: with E01", "tests/hostile/e01.c::0xfee00300"),
+    guest("G01", "the xAPIC page by all widths, in 8 lives each", *[EPT] * 9,
+          keys="control restart=always,limit=7,backoff=0"),
     guest("G02", "the ICR with all modes, shorthands, destinations"),
     guest("G03", "vectors below 16"),
     guest("G04", "the APIC's timer with odd divisors and counts"),
@@ -197,20 +208,23 @@ CASES = [
     guest("G10", "a storm of IPIs", vcpus=2),
     guest("G11", "all vectors pending at once", options="apicv=off"),
 
-    guest("H01", "addresses and lengths at the edges", keys="link=edge", links=2),
+    guest("H01", "addresses and lengths at the edges", links=2,
+          keys="link=edge block:disk=ram:64K net:eth=edge"),
     guest("H02", "replies across the end of RAM and into text"),
-    elsewhere("H03", "a frame that changes while it is sent: arguments are in registers",
-              "tests/unit/test_switch.c::main"),
+    guest("H03", "a frame that changes while it is sent: arguments are in registers", SURVIVES,
+          SURVIVES, vcpus=2, keys="net:eth=flip"),
     guest("H04", "replies onto its own stack, IDT, page tables"),
     guest("H05", "numbers of links, devices, VMs that are not its own"),
     elsewhere("H06", "shares that are taken back: links stay, peers come and go",
               "tests/boot/test_links.py::test_death_and_return"),
     elsewhere("H07", "a read-only share that is written",
               "tests/boot/test_links.py::test_read_only_peer_that_writes"),
-    elsewhere("H08", "a guest that dies while others have its pages",
-              "tests/boot/test_links.py::test_death_and_return"),
-    guest("H09", "the largest requests in a loop", keys="link=large", links=2),
-    guest("H10", "replies into poisoned buffers", keys="control link=poison", links=2),
+    guest("H08", "a guest that dies while others have its pages", SURVIVES, SURVIVES,
+          keys="link=grave", links=2),
+    guest("H09", "the largest requests in a loop", links=2, boot="large", # where no end is audited
+          keys="control link=large block:disk=ram:64K net:eth=large,mtu=9000"),
+    guest("H10", "replies into poisoned buffers", keys="control link=poison net:eth=poison",
+          links=2),
     guest("H11", "a flood of calls", vcpus=2),
     elsewhere("H12", "Solo5: what is no call", "tests/boot/test_hvt.py::test_misuse"),
     elsewhere("H13", "Solo5: disks", "tests/boot/test_hvt.py::test_block",
@@ -227,7 +241,7 @@ CASES = [
                  "a reset while a request is under way", "block requests", "network headers",
                  "random numbers and consoles", "interrupts never acknowledged"), 1)),
 
-    guest("J01", "SIPIs and starts of vCPUs that run, stop or are not there", vcpus=2),
+    guest("J01", "SIPIs and starts of vCPUs that run, stop or are not there", vcpus=3),
     guest("J02", "an end while other vCPUs compute, call, sleep, halt, touch",
           *[SURVIVES] * 6, vcpus=2, boot="ends"),
     guest("J03", "all vCPUs in a loop with interrupts off", "OPERATOR", vcpus=2, boot="loops"),
@@ -236,13 +250,15 @@ CASES = [
     elsewhere("J06", "a thousand starts and ends",
               "tests/boot/test_lifecycle.py::test_thousand_starts_and_stops",
               "tests/boot/test_lifecycle.py::test_stop_at_any_moment"),
-    guest("J07", "more memory than there is", REFUSED, mem="2G"),
+    guest("J07", "more memory than there is; more guests than it is enough for", SURVIVES, SURVIVES,
+          REFUSED, REFUSED, mem="30M 30M 30M 2G", boot="memory",
+          elsewhere=("tests/unit/test_boot_info.c::test_number_of_modules",)),
     skip("J08", "a crash during a clone or a snapshot", "there are none"),
     guest("J09", "FPU, SSE, AVX patterns of three guests in three lives", *[SURVIVES] * 3,
           keys="control restart=always,limit=2,backoff=0"),
     guest("J10", "debug registers, CR2, XCR0, bases of three guests in three lives",
           *[SURVIVES] * 3, keys="control restart=always,limit=2,backoff=0"),
-    guest("J11", "the registers with which a vCPU starts", vcpus=2),
+    guest("J11", "the registers with which a vCPU starts, and around each call", vcpus=2),
     guest("J12", "time across moves of two vCPUs", vcpus=2, options="shuffle",
           toll=0.8),
     skip("J13", "what siblings of a clone share", "there are no clones"),

@@ -263,7 +263,7 @@ static void a_leaf_with_wrong_rights_is_named(void **state)
     uint64_t *shared = entry_at(BETA, LINK_GUEST, LEVEL_PT);
     uint64_t *large = entry_at(ALPHA, 2 * MIB, LEVEL_PD);
     all_is_well();
-    found(page, *page | EPT_WRITE, "beta: the entry of 0x1000 is", "it should be 0x35");
+    found(page, *page | EPT_WRITE, "beta: the entry of 0x1000 is", "it should be 0x75");
     found(ours, *ours & ~(uint64_t)EPT_RWX, "beta: the entry of 0x5000 is", "should be 0x37");
     found(ours, *ours & ~EPT_TYPE_MASK, "beta: the entry of 0x5000 is", "should be 0x37");
     found(shared, *shared | EPT_WRITE, "beta: the entry of 0xc0000000 is", "should be 0x31");
