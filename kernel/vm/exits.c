@@ -90,6 +90,8 @@ static enum exit_action hlt(struct vcpu *vcpu, const struct vm_exit *exit)
 {
     if (vcpu->vm->hvt)
         return hvt_refuse(vcpu, exit);
+    if (vmx_rflags(&vcpu->vmx) & RFLAGS_TF) /* the #DB behind it would end it at once */
+        return ACTION_RESUME;
     sched_wait_interrupt(vcpu);
     return ACTION_SLEEP;
 }

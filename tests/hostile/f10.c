@@ -85,6 +85,7 @@ CASE(f10)
         STEP("mov %%rax, %%cr3", "a"(read_cr3()));
         STEP("mov %%rax, %%dr0", "a"(a));
         STEP("clts", "a"(a));
+        STEP("hlt", "a"(a));
         STEP("lmsw %%ax", "a"(cr0));
         /* MOV SS holds the trap off until the instruction behind it is done */
         d = SELECTOR_DATA;
