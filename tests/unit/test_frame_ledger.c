@@ -264,9 +264,9 @@ static void a_leaf_with_wrong_rights_is_named(void **state)
     uint64_t *large = entry_at(ALPHA, 2 * MIB, LEVEL_PD);
     all_is_well();
     found(page, *page | EPT_WRITE, "beta: the entry of 0x1000 is", "it should be 0x75");
-    found(ours, *ours & ~(uint64_t)EPT_RWX, "beta: the entry of 0x5000 is", "should be 0x37");
-    found(ours, *ours & ~EPT_TYPE_MASK, "beta: the entry of 0x5000 is", "should be 0x37");
-    found(shared, *shared | EPT_WRITE, "beta: the entry of 0xc0000000 is", "should be 0x31");
+    found(ours, *ours & ~(uint64_t)EPT_RWX, "beta: the entry of 0x5000 is", "should be 0x77");
+    found(ours, *ours & ~EPT_TYPE_MASK, "beta: the entry of 0x5000 is", "should be 0x77");
+    found(shared, *shared | EPT_WRITE, "beta: the entry of 0xc0000000 is", "should be 0x71");
     found(shared, LEAF(own.value) & ~(uint64_t)(EPT_WRITE | EPT_EXECUTE), "beta: 0xc0000000 maps",
           "not the shared one");
     found(large, *large + PAGE_SIZE, "alpha: 0x200000 maps 2048 KiB at", "which is not aligned");
