@@ -133,10 +133,16 @@ static uint64_t ring_start(void)
 static size_t ring_line(uint64_t *position, char line[LOG_BUFFER])
 {
     size_t size = 0;
-    while (*position != head && size < LOG_BUFFER) {
-        line[size] = ring_at((*position)++);
-        if (line[size++] == '\n')
-            break;
+    const char *newline = NULL;
+    while (!newline && *position != head && size < LOG_BUFFER) { /* twice, over the ring's end */
+        size_t offset = *position & (ring_size - 1), left = (size_t)(head - *position);
+        size_t part = MIN(MIN(left, ring_size - offset), LOG_BUFFER - size);
+        newline = memchr(ring + offset, '\n', part);
+        if (newline)
+            part = (size_t)(newline + 1 - (ring + offset));
+        memcpy(line + size, ring + offset, part);
+        size += part;
+        *position += part;
     }
     return size;
 }

@@ -59,8 +59,7 @@ size_t uart_put(struct uart *uart, const char *bytes, size_t size)
     if (!(inb(uart->base + UART_LSR) & UART_LSR_THRE))
         return 0;
     size_t count = MIN(size, FIFO_SIZE);
-    for (size_t i = 0; i < count; i++)
-        outb(uart->base + UART_TX, (uint8_t)bytes[i]);
+    outb_all(uart->base + UART_TX, bytes, count);
     return count;
 }
 

@@ -60,6 +60,12 @@ static inline void outb(uint16_t port, uint8_t value)
     __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
 }
 
+/* Bytes to one port, one after the other. */
+static inline void outb_all(uint16_t port, const void *bytes, size_t size)
+{
+    __asm__ volatile("rep outsb" : "+S"(bytes), "+c"(size) : "d"(port) : "memory");
+}
+
 static inline uint16_t inw(uint16_t port)
 {
     uint16_t value;

@@ -24,7 +24,9 @@ static void begin_row(struct cells *cells)
     cells->column = 0;
 }
 
-static void put_character(struct cells *cells, char c)
+/* What fits the row of a text that does not begin with a line's end, up to that. Returns its size.
+ */
+static size_t put_text(struct cells *cells, const char *bytes, size_t size)
 {
     bool goes_on = cells->open && cells->column == cells->columns;
     if (!cells->open || goes_on)
@@ -32,8 +34,12 @@ static void put_character(struct cells *cells, char c)
     if (goes_on)
         cells->column = CELLS_INDENT;
     cells->open = true;
-    char *row = (char *)cells_row(cells, cells->used - 1);
-    row[cells->column++] = c >= 0x20 && c <= 0x7e ? c : '?';
+    char *row = (char *)cells_row(cells, cells->used - 1) + cells->column;
+    size_t room = MIN(size, cells->columns - cells->column), i = 0;
+    for (; i < room && bytes[i] != '\n' && bytes[i] != '\r'; i++)
+        row[i] = bytes[i] >= 0x20 && bytes[i] <= 0x7e ? bytes[i] : '?';
+    cells->column += (uint32_t)i;
+    return i;
 }
 
 static void end_line(struct cells *cells)
@@ -45,10 +51,10 @@ static void end_line(struct cells *cells)
 
 void cells_put(struct cells *cells, const char *bytes, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] == '\n')
+    for (size_t i = 0; i < size;) {
+        bool ends = bytes[i] == '\n';
+        if (ends)
             end_line(cells);
-        else if (bytes[i] != '\r')
-            put_character(cells, bytes[i]);
+        i += ends || bytes[i] == '\r' ? 1 : put_text(cells, bytes + i, size - i);
     }
 }
