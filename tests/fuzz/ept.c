@@ -135,7 +135,7 @@ static void check_walk(uint64_t guest)
             "another leaf");
     require(!byte || byte == phys_to_virt(leaf.address), "another byte is reached");
     require(raw_walk(&ept, guest, &level) == (wanted->host | wanted->access | wanted->type << 3 |
-                                              (wanted->order > 0 ? 0x80 : 0)),
+                                              0x40 | (wanted->order > 0 ? 0x80 : 0)),
             "other bits in the entry");
 }
 

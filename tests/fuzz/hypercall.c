@@ -157,6 +157,12 @@ bool signals_enabled(void)
     return model.detail & 2;
 }
 
+int64_t faults_request(struct vcpu *self, uint64_t fault, uint64_t detail)
+{
+    (void)self, (void)fault, (void)detail;
+    return -ENOSYS;
+}
+
 int64_t signals_request(uint64_t probe)
 {
     (void)probe;
