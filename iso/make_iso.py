@@ -15,7 +15,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 
 import demos
 import signals
@@ -131,7 +130,7 @@ def make_iso(output, hypervisor, entries):
     """Writes the image `output` that boots `hypervisor`, an ELF, with `entries` as GRUB's menu."""
     if not pathlib.Path(hypervisor).is_file():
         raise UsageError(f"no hypervisor at {hypervisor}: build it with `meson compile -C build`")
-    with tempfile.TemporaryDirectory(prefix="atoll-iso-") as directory:
+    with signals.folder("atoll-iso-") as directory:
         tree, scratch = pathlib.Path(directory) / "tree", pathlib.Path(directory) / "scratch"
         scratch.mkdir()
         (tree / "boot/grub").mkdir(parents=True)

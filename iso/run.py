@@ -12,7 +12,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import tempfile
 
 import demos
 import machine
@@ -160,7 +159,7 @@ def run(arguments):
         return verdict.GOOD
 
     with contextlib.ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="atoll-"))
+        directory = stack.enter_context(signals.folder("atoll-"))
         serial = arguments.serial and stack.enter_context(open(arguments.serial, "w"))
         spec.iso = pathlib.Path(directory) / "atoll.iso"
         make_iso.make_iso(spec.iso, pathlib.Path(arguments.build) / "atoll.elf", [entry])

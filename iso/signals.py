@@ -7,8 +7,10 @@ Python's imports were nor is lost: it is delivered here.
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 END_SECONDS = 10  # for a child to clean up
@@ -19,6 +21,20 @@ def unwind():
     for number in ENDING:
         signal.signal(number, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
+@contextlib.contextmanager
+def folder(prefix, parent=None):
+    """A temporary folder: one of these signals neither leaves it behind nor a part of it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    path = tempfile.mkdtemp(prefix=prefix, dir=parent)
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        yield path
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        shutil.rmtree(path, ignore_errors=True)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def run(words, end_by=signal.SIGKILL, **keywords):
