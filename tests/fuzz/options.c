@@ -53,7 +53,7 @@ static void check_options(const struct options *options)
             "an escape that is another key");
     require((unsigned)options->onidle <= ONIDLE_MONITOR &&
                 (unsigned)options->trace <= TRACE_FRAMED &&
-                (unsigned)options->selftest <= SELFTEST_HOSTILE,
+                (unsigned)options->selftest <= SELFTEST_FAULTS,
             "no value of its kind");
 }
 
