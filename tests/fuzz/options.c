@@ -63,7 +63,8 @@ static void print(const struct options *options, char *line)
     static const char *const onidles[] = {"", "onidle=halt ", "onidle=poweroff ", "onidle=reboot ",
                                           "onidle=monitor "};
     static const char *const selftests[] = {"", "selftest=panic ", "selftest=exception ",
-                                            "selftest=stack ", "selftest=hostile "};
+                                            "selftest=stack ", "selftest=hostile ",
+                                            "selftest=faults "};
     char *at = line;
 
     if (options->log_exits)
