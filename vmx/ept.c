@@ -19,7 +19,6 @@
 #define EPT_TYPE_SHIFT   3
 #define EPT_TYPE_MASK    (7ull << EPT_TYPE_SHIFT)
 #define EPT_IGNORE_PAT   BIT(6) /* of a leaf */
-#define EPT_LARGE_PAGE   BIT(7) /* of a PDPTE or PDE: a leaf */
 
 #define EPT_INDEX_BITS  9
 #define EPT_ENTRIES     (1u << EPT_INDEX_BITS)

@@ -145,6 +145,7 @@ void ept_for_each_entry(const struct ept *ept,
 /* An entry is an address and other bits. ept_map writes EPT_RWX beside that of a table, and for a
  * write-back leaf of 2^order frames what ept_leaf_bits says. */
 #define EPT_ADDRESS_MASK ((BIT(52) - 1) & ~PAGE_MASK)
+#define EPT_LARGE_PAGE   BIT(7) /* of a PDPTE or PDE: a leaf */
 uint64_t ept_leaf_bits(unsigned order, uint8_t access);
 
 /* Does what ept_reach remembers agree with what is mapped? */

@@ -11,7 +11,6 @@
 
 #define USE_BITS  3
 #define USE_MASK  ((1u << USE_BITS) - 1)
-#define LARGE_PAGE BIT(7) /* of an entry above the lowest level: a leaf */
 #define SHOWN_MAX 8 /* violations of an audit that are told: one may cause many */
 
 typedef unsigned long long ull;
@@ -205,7 +204,7 @@ static __attribute__((noinline)) bool check_odd_entry(struct walk *walk, uint64_
 {
     const struct frame_share *share = share_at(walk->space, guest);
     uint64_t bits = entry & ~EPT_ADDRESS_MASK;
-    bool page = order <= FRAME_ORDER_1G && (order == FRAME_ORDER_4K || (bits & LARGE_PAGE));
+    bool page = order <= FRAME_ORDER_1G && (order == FRAME_ORDER_4K || (bits & EPT_LARGE_PAGE));
     if (!page) {
         check_bits(walk, guest, entry, EPT_RWX);
         return bits == EPT_RWX && check_table(walk, guest, entry & EPT_ADDRESS_MASK);
